@@ -1,0 +1,47 @@
+# A newcomer needs two targets: "make demo" and "make test". Both work on a fresh machine.
+PYTHON ?= python3
+RUN    := .venv
+DEV    := .venv-test
+OUT    ?= demo_out
+DEMO   := uois_sam_ros/demo/tabletop.mcap
+CODE   := setup.py pyproject.toml $(shell find uois_sam_ros engines -type f -not -name '*.pyc')
+
+.PHONY: help demo test bench clean
+
+help:
+	@echo "make demo   install the run time into $(RUN) (no torch), segment and score the bundled recording"
+	@echo "make test   install what the tests need into $(DEV) (torch included), run the whole suite"
+	@echo "make bench  time the pipeline against torch on this machine"
+	@echo "make clean  remove both environments and everything that was built"
+
+demo: $(RUN)/.ready
+	$(RUN)/bin/uois-sam eval $(DEMO)
+	$(RUN)/bin/uois-sam segment $(DEMO) --overlay --out $(OUT)
+	@echo "pictures: $(OUT)/"
+
+test: $(DEV)/.ready
+	$(DEV)/bin/python -m pytest -q $(ARGS)
+
+bench: $(DEV)/.ready
+	$(DEV)/bin/uois-sam bench --against torch --json benchmarks/bench.json
+
+$(RUN)/.ready: $(CODE)
+	$(call venv,$(RUN))
+	$(RUN)/bin/python -m pip install --quiet --disable-pip-version-check .
+	@rm -rf build $(wildcard *.egg-info)
+	@touch $@
+
+$(DEV)/.ready: setup.py pyproject.toml
+	$(call venv,$(DEV))
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(RUN) $(DEV) build dist *.egg-info $(OUT) .pytest_cache
+
+define venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	{ echo "Python: expected 3.10 or newer, got $$($(PYTHON) --version); run make PYTHON=python3.11" >&2; exit 1; }
+@test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
+	{ echo "venv: expected a working 'python3 -m venv'; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+endef

@@ -1,0 +1,56 @@
+"""Shared fixtures: a small tabletop frame, and tiny ONNX networks in a verified model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uois_sam_ros.models.spec import ModelSpec, TensorSpec
+from uois_sam_ros.runtime.manifest import write_entry
+from uois_sam_ros.types import Frame, Intrinsics
+
+TINY_ENCODER = ModelSpec(
+    name="tiny_encoder", kind="encoder", input_kind="rgbd", stride=2,
+    inputs=(TensorSpec("image", (1, 13, "h", "w")),),
+    outputs=(TensorSpec("half", (1, 13, "h/2", "w/2")), TensorSpec("double", (1, 13, "h", "w"))),
+)
+
+
+@pytest.fixture
+def frame() -> Frame:
+    """A grey 64x48 frame: a table at 0.8 m with one box 5 cm above it."""
+    color = np.full((48, 64, 3), 120, dtype=np.uint8)
+    color[16:32, 24:40] = (200, 40, 40)
+    depth = np.full((48, 64), 0.8, dtype=np.float32)
+    depth[16:32, 24:40] = 0.75
+    return Frame(color, depth, Intrinsics(60.0, 60.0, 31.5, 23.5), name="small")
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """A folder with ``tiny_encoder.onnx`` (half = mean pool, double = 2 x image) and its manifest."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    save_tiny_encoder(folder / "tiny_encoder.onnx")
+    write_entry(folder, "tiny_encoder", "tiny_encoder.onnx", preset="tiny", parameters=1)
+    return folder
+
+
+def save_tiny_encoder(path: Path, *, output: str = "half") -> None:
+    """Write the ONNX file of ``TINY_ENCODER``; ``output`` renames its first output."""
+    onnx = pytest.importorskip("onnx")
+    helper, real = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("AveragePool", ["image"], [output], kernel_shape=[2, 2], strides=[2, 2]),
+         helper.make_node("Mul", ["image", "two"], ["double"])],
+        "tiny",
+        [helper.make_tensor_value_info("image", real, [1, 13, "h", "w"])],
+        [helper.make_tensor_value_info(output, real, [1, 13, "h2", "w2"]),
+         helper.make_tensor_value_info("double", real, [1, 13, "h", "w"])],
+        [helper.make_tensor("two", real, [1], [2.0])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,93 @@
+"""Presets, ranges, the YAML loader and its refusals."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+
+import pytest
+
+from uois_sam_ros.config import PRESETS, SegmenterConfig, check, load_config, preset, update
+from uois_sam_ros.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_are_valid(name):
+    check(preset(name))
+
+
+def test_preset_methods():
+    assert preset("geometry").method == "geometry"
+    assert preset("compact-grid").prompting.strategy == "grid"
+    assert preset("compact") == SegmenterConfig()
+
+
+def test_unknown_preset_lists_the_known():
+    with pytest.raises(ConfigError, match="compact, compact-grid, geometry, got 'compcat'.*did you mean 'compact'"):
+        preset("compcat")
+
+
+@pytest.mark.parametrize("values, words", [
+    ({"selecton": {}}, "selecton: unknown key.*did you mean 'selection'"),
+    ({"selection": {"nms_iuo": 0.3}}, "selection.nms_iuo: unknown key.*'nms_iou'"),
+    ({"selection": {"nms_iou": 1.5}}, "selection.nms_iou: expected 0 to 1, got 1.5"),
+    ({"prompting": {"strategy": "random"}}, "prompting.strategy: expected one of hpg, grid"),
+    ({"prompting": {"max_points": "many"}}, "prompting.max_points: expected int, got 'many'"),
+    ({"prompting": {"max_points": 2.5}}, "prompting.max_points: expected int, got 2.5"),
+    ({"selection": {"plane_veto": 1}}, "selection.plane_veto: expected bool, got 1"),
+    ({"prompting": {"max_points": True}}, "prompting.max_points: expected int, got True"),
+    ({"selection": 3}, "selection: expected a mapping, got int"),
+    ({"encoding": {"depth": "maybe"}}, "encoding.depth: expected one of auto, off, require"),
+])
+def test_update_refuses(values, words):
+    with pytest.raises(ConfigError, match=words):
+        update(SegmenterConfig(), values)
+
+
+def test_update_changes_only_what_it_names():
+    changed = update(SegmenterConfig(), {"selection": {"score_threshold": 1}, "encoding": {"encoders": ["a"]}})
+    assert changed.selection.score_threshold == 1.0 and isinstance(changed.selection.score_threshold, float)
+    assert changed.encoding.encoders == ("a",)
+    assert changed.prompting == SegmenterConfig().prompting
+
+
+def test_config_is_frozen():
+    with pytest.raises(FrozenInstanceError):
+        SegmenterConfig().method = "geometry"
+
+
+def test_every_setting_has_help():
+    def walk(config):
+        for spec in fields(config):
+            value = getattr(config, spec.name)
+            if is_dataclass(value):
+                walk(value)
+            else:
+                assert spec.metadata.get("help"), spec.name
+    walk(SegmenterConfig())
+
+
+def test_load_config(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("preset: compact-grid\nselection:\n  score_threshold: 0.6\n")
+    config = load_config(path)
+    assert config.prompting.strategy == "grid" and config.selection.score_threshold == 0.6
+    path.write_text("")
+    assert load_config(path) == preset("compact")
+
+
+@pytest.mark.parametrize("text, words", [
+    ("a: [", "expected readable YAML"),
+    ("- a\n- b\n", "expected a mapping, got list"),
+    ("preset: nothing\n", "preset: expected one of"),
+    ("speed: 3\n", "speed: unknown key"),
+])
+def test_load_config_refuses(tmp_path, text, words):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(path)
+
+
+def test_load_config_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="none.yaml: expected readable YAML, got: .*No such file"):
+        load_config(tmp_path / "none.yaml")

@@ -1,0 +1,251 @@
+"""One frozen dataclass a stage, the presets, and a YAML loader that refuses unknown keys.
+
+Every default carries its reason. Metadata ``min``/``max``/``help`` feeds command help and, in a
+node, parameter descriptors; it is checked here, once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+DEPTH_MODES = ("auto", "off", "require")
+
+
+def setting(default: Any, help: str, *, low: float | None = None, high: float | None = None,
+            choices: tuple[str, ...] | None = None) -> Any:
+    """Declare a config field with its help text and allowed range."""
+    return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class EncodingConfig:
+    """Frame -> Features."""
+
+    encoders: tuple[str, ...] = setting(("compact_encoder",), "model names, each runs once a frame")
+    short_side: int = setting(
+        240, "working grid: shorter image side in pixels; raise for small objects, cost grows "
+        "with its square", low=96, high=1080)
+    long_side: int = setting(
+        448, "working grid: the longer side is never larger than this", low=96, high=1920)
+    multiple: int = setting(16, "working grid: sides are padded to this multiple", low=1, high=64)
+    depth: str = setting(
+        "auto", "auto: use depth when it is there; off: colour only; require: refuse frames "
+        "without depth", choices=DEPTH_MODES)
+    min_valid_depth: float = setting(
+        0.05, "auto: a frame with a smaller share of valid depth is treated as colour only",
+        low=0.0, high=1.0)
+    max_depth_m: float = setting(4.0, "readings beyond this many metres are ignored", low=0.2, high=30.0)
+
+
+@dataclass(frozen=True)
+class PromptingConfig:
+    """Features -> Prompts."""
+
+    strategy: str = setting("hpg", "hpg: heatmap peaks; grid: a regular grid, the baseline",
+                            choices=("hpg", "grid", "foreground"))
+    foreground_map: str = setting("foreground", "feature map with the foreground probability")
+    heatmap_map: str = setting("heatmap", "feature map with the centre heatmap")
+    foreground_threshold: float = setting(
+        0.4, "points with a smaller foreground probability are dropped; raise against prompts on "
+        "the table, lower when objects are missed", low=0.0, high=1.0)
+    heatmap_threshold: float = setting(
+        0.1, "heatmap peaks below this are dropped", low=0.0, high=1.0)
+    peak_window: int = setting(3, "a peak is the maximum of a window of this many cells", low=3, high=31)
+    max_points: int = setting(60, "top K prompts; K bounds the number of objects", low=1, high=1024)
+    coverage_points: int = setting(
+        16, "extra prompts on foreground that lies far from every peak; 0 switches them off",
+        low=0, high=256)
+    coverage_radius_px: float = setting(
+        14.0, "foreground farther than this from every point (working pixels) gets an extra prompt",
+        low=2.0, high=200.0)
+    min_distance_px: float = setting(
+        3.0, "of two peaks closer than this (working pixels) the weaker one is dropped",
+        low=0.0, high=100.0)
+    grid_side: int = setting(12, "grid prompting: points along the longer side", low=2, high=64)
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """Features + Prompts -> MaskSet."""
+
+    decoder: str = setting("compact_decoder", "model name")
+    batch: int = setting(32, "prompts a run; bounds memory", low=1, high=256)
+
+
+@dataclass(frozen=True)
+class RescoringConfig:
+    """MaskSet -> refined scores."""
+
+    strategy: str = setting("hdnet", "hdnet: refined score; decoder: the decoder's own IoU",
+                            choices=("hdnet", "decoder"))
+    foreground_weight: float = setting(
+        1.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
+        low=0.0, high=4.0)
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """MaskSet -> Instances."""
+
+    score_threshold: float = setting(
+        0.45, "masks with a smaller refined score are dropped; raise for precision, lower for recall",
+        low=0.0, high=1.0)
+    nms_iou: float = setting(
+        0.4, "of two masks that overlap more than this (IoU) the weaker one is dropped",
+        low=0.0, high=1.0)
+    containment: float = setting(
+        0.8, "a mask with a larger share of its area inside a better one is dropped; 1 = off",
+        low=0.0, high=1.0)
+    min_area: float = setting(
+        0.0001, "smallest mask as a fraction of the image", low=0.0, high=1.0)
+    max_area: float = setting(
+        0.5, "largest mask as a fraction of the image; the paper's 200x200 px is 0.13 of 640x480",
+        low=0.0, high=1.0)
+    min_size_m: float = setting(
+        0.004, "with depth: objects whose larger extent is smaller are dropped", low=0.0, high=10.0)
+    max_size_m: float = setting(
+        0.8, "with depth: objects whose larger extent is greater are dropped", low=0.0, high=10.0)
+    plane_veto: bool = setting(True, "with depth: drop masks that lie in the support plane")
+    plane_tolerance_m: float = setting(
+        0.004, "height under which a pixel counts as plane; grows with distance", low=0.0, high=0.1)
+    plane_ratio: float = setting(
+        0.85, "a mask with a larger share of plane pixels is dropped unless the network is sure",
+        low=0.0, high=1.0)
+    plane_sure: float = setting(
+        0.8, "refined score from which the plane veto is overruled (flat things)", low=0.0, high=1.01)
+    max_instances: int = setting(65535, "at most this many instances, best first", low=1, high=65535)
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Which library runs the networks."""
+
+    backend: str = setting("onnxruntime", "onnxruntime or torch (reference, needs torch)",
+                           choices=("onnxruntime", "torch"))
+    providers: tuple[str, ...] = setting(
+        ("CPUExecutionProvider",), "ONNX Runtime execution providers; a missing one is an error")
+    threads: int = setting(0, "CPU threads; 0 = all cores this process may use", low=0, high=256)
+    model_dir: str = setting("", "folder with manifest.json; empty = the shipped models")
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """The whole pipeline.
+
+    ``method`` "network" runs the stages below; "geometry" is the learning-free baseline, which
+    reads only the selection limits and needs depth.
+    """
+
+    method: str = setting("network", "network, or geometry (learning-free baseline)",
+                          choices=("network", "geometry"))
+    encoding: EncodingConfig = EncodingConfig()
+    prompting: PromptingConfig = PromptingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    rescoring: RescoringConfig = RescoringConfig()
+    selection: SelectionConfig = SelectionConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+PRESETS: dict[str, SegmenterConfig] = {}
+
+
+def register_preset(name: str, config: SegmenterConfig) -> None:
+    """Add a preset; a later package may bring its own."""
+    PRESETS[name] = config
+
+
+def preset(name: str) -> SegmenterConfig:
+    """Return the preset called ``name``.
+
+    Raises:
+        ConfigError: unknown name; the message lists the known ones.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"preset: expected one of {', '.join(sorted(PRESETS))}, got '{name}'{_did_you_mean(name, PRESETS)}"
+        )
+    return PRESETS[name]
+
+
+def check(config: Any, where: str = "") -> None:
+    """Raise ConfigError when a field of the (nested) dataclass is outside its range."""
+    for spec in fields(config):
+        value = getattr(config, spec.name)
+        name = f"{where}{spec.name}"
+        if is_dataclass(value):
+            check(value, f"{name}.")
+            continue
+        low, high = spec.metadata.get("min"), spec.metadata.get("max")
+        choices = spec.metadata.get("choices")
+        if choices and value not in choices:
+            raise ConfigError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        if low is not None and not low <= value <= high:
+            raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value!r}; {spec.metadata['help']}")
+
+
+def update(config: Any, values: dict[str, Any], where: str = "") -> Any:
+    """Return ``config`` with the nested ``values`` replaced; unknown keys and types are errors."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where.rstrip('.') or 'config'}: expected a mapping, got {type(values).__name__}")
+    known = {spec.name: spec for spec in fields(config)}
+    changes = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(
+                f"{where}{key}: unknown key{_did_you_mean(key, known)}; known are {', '.join(known)}"
+            )
+        current = getattr(config, key)
+        if is_dataclass(current):
+            changes[key] = update(current, value, f"{where}{key}.")
+        else:
+            changes[key] = _coerce(value, current, f"{where}{key}")
+    return replace(config, **changes)
+
+
+def load_config(path: str | Path) -> SegmenterConfig:
+    """Read a YAML file: ``preset: NAME`` (default compact) plus any keys to change.
+
+    Raises:
+        ConfigError: unreadable file, unknown key or preset, value outside its range.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"config file {path}: expected readable YAML, got: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config file {path}: expected a mapping, got {type(values).__name__}")
+    base = preset(values.pop("preset", "compact"))
+    return update(base, values)
+
+
+def _coerce(value: Any, current: Any, name: str) -> Any:
+    if isinstance(current, tuple) and isinstance(value, (list, tuple)):
+        return tuple(value)
+    if isinstance(current, bool) or isinstance(value, bool):
+        if isinstance(current, bool) and isinstance(value, bool):
+            return value
+    elif isinstance(current, float) and isinstance(value, (int, float)):
+        return float(value)
+    elif isinstance(value, type(current)):
+        return value
+    raise ConfigError(f"{name}: expected {type(current).__name__}, got {value!r}")
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+register_preset("compact", SegmenterConfig())
+register_preset("compact-grid", update(SegmenterConfig(), {"prompting": {"strategy": "grid"}}))
+register_preset("geometry", SegmenterConfig(method="geometry"))

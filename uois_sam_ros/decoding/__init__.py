@@ -1,0 +1,5 @@
+"""Features + Prompts -> MaskSet: run the promptable mask decoder."""
+
+from .decode import Decoder
+
+__all__ = ["Decoder"]

@@ -1,0 +1,75 @@
+"""Run the mask decoder over the prompts, in batches of bounded size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config import DecodingConfig
+from ..errors import ModelError
+from ..models.spec import IOU, IOU_TOKEN, MASK_TOKENS, MASKS, POINTS
+from ..runtime.base import Model
+from ..types import Features, MaskSet, Prompts
+
+
+class Decoder:
+    """Features + Prompts -> MaskSet.
+
+    The model's spec names its inputs: ``points`` are the prompts, every other name is a feature map.
+    """
+
+    def __init__(self, config: DecodingConfig, model: Model) -> None:
+        self._batch = config.batch
+        self._model = model
+
+    def __call__(self, features: Features, prompts: Prompts) -> MaskSet:
+        """Decode every prompt; without prompts the model does not run.
+
+        Raises:
+            ModelError: a feature map that the decoder reads is missing, or its masks do not lie on
+                the working grid.
+        """
+        if len(prompts) == 0:
+            return empty_mask_set(features.grid.padded_hw)
+        maps = self._feature_inputs(features)
+        batches = np.array_split(prompts.points_px, -(-len(prompts) // self._batch))
+        outputs = [self._model.run({**maps, POINTS.name: np.ascontiguousarray(points)})
+                   for points in batches]
+        masks = _join(outputs, MASKS.name)
+        if masks.shape[-2:] != tuple(features.grid.padded_hw):
+            raise ModelError(
+                f"decoder '{self._model.spec.name}': expected masks of {features.grid.padded_hw} "
+                f"(the working grid), got {masks.shape[-2:]}; export the decoder again")
+        iou = _join(outputs, IOU.name)
+        return MaskSet(
+            low_res_masks=masks,
+            iou_predictions=iou,
+            mask_tokens=_join(outputs, MASK_TOKENS.name),
+            iou_token=_join(outputs, IOU_TOKEN.name),
+            points_px=prompts.points_px,
+            scores=iou,
+        )
+
+    def _feature_inputs(self, features: Features) -> dict[str, np.ndarray]:
+        names = [name for name in self._model.spec.input_names if name != POINTS.name]
+        missing = [name for name in names if name not in features.maps]
+        if missing:
+            raise ModelError(
+                f"decoder '{self._model.spec.name}': expected the feature maps {', '.join(names)}, "
+                f"the encoders made no {', '.join(missing)}; list the encoder that makes them in "
+                "encoding.encoders")
+        return {name: features.maps[name] for name in names}
+
+
+def empty_mask_set(padded_hw: tuple[int, int]) -> MaskSet:
+    """Return the MaskSet of no prompts."""
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    return MaskSet(zeros(0, 1, *padded_hw), zeros(0, 1), zeros(0, 1, 1), zeros(0, 1), zeros(0, 2),
+                   zeros(0, 1))
+
+
+def _join(outputs: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
+    if len(outputs) == 1:  # the usual case: no copy of the masks
+        return outputs[0][name]
+    return np.concatenate([output[name] for output in outputs])

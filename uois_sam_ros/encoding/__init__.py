@@ -1,0 +1,1 @@
+"""Frame -> Features: bring a frame to the working grid and run each image encoder once."""

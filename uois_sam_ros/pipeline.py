@@ -1,0 +1,122 @@
+"""The Segmenter: the stages in order, with their timings. No maths here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, TypeVar
+
+from .baseline import segment_geometry
+from .config import SegmenterConfig, load_config, preset, update
+from .decoding import Decoder
+from .encoding.encode import Encoder
+from .models.spec import COMPACT_HDNET
+from .prompting import make_prompter
+from .rescoring import make_rescorer
+from .runtime.base import Model
+from .runtime.factory import load_model
+from .selection import select
+from .types import Features, Frame, Instances, MaskSet, Prompts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StageResults:
+    """What every stage made of one frame.
+
+    Attributes:
+        features, prompts, mask_set: inputs and output of decoding and rescoring; ``prompts`` and
+            ``mask_set`` are ``None`` for the geometry method.
+        instances: the result, with timings.
+    """
+
+    features: Features
+    prompts: Prompts | None
+    mask_set: MaskSet | None
+    instances: Instances
+
+
+class Segmenter:
+    """Frame -> Instances.
+
+    Args:
+        config: all stages.
+        models: loaded networks by name; what is missing is loaded as ``config.runtime`` says.
+
+    Raises:
+        ModelError: a model file that is missing or corrupt.
+        BackendError: the run-time library or provider is not there.
+    """
+
+    def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None) -> None:
+        self.config = config
+        given = dict(models or {})
+
+        def model(name: str) -> Model:
+            return given[name] if name in given else load_model(name, config.runtime)
+
+        if config.method == "geometry":
+            self._encode = Encoder(config.encoding, ())
+            return
+        self._encode = Encoder(config.encoding, [model(name) for name in config.encoding.encoders])
+        self._prompt = make_prompter(config.prompting)
+        self._decode = Decoder(config.decoding, model(config.decoding.decoder))
+        refines = config.rescoring.strategy == "hdnet"
+        self._rescore = make_rescorer(config.rescoring, model(COMPACT_HDNET.name) if refines else None)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> Segmenter:
+        """Build from a preset; ``overrides`` are nested, ``selection={"score_threshold": 0.6}``.
+
+        Raises:
+            ConfigError: unknown preset or key, value outside its range.
+        """
+        return cls(update(preset(name), overrides))
+
+    @classmethod
+    def from_config(cls, config: str | SegmenterConfig) -> Segmenter:
+        """Build from a config or from the path of a YAML file."""
+        return cls(config if isinstance(config, SegmenterConfig) else load_config(config))
+
+    def segment(self, frame: Frame) -> Instances:
+        """Segment one frame.
+
+        Raises:
+            FrameError: depth is needed and the frame has none, or almost none.
+        """
+        return self.stages(frame).instances
+
+    def stages(self, frame: Frame) -> StageResults:
+        """Segment one frame and return what every stage made; raises as ``segment``."""
+        clock = _Clock()
+        features = clock.time("encoding", lambda: self._encode(frame))
+        if self.config.method == "geometry":
+            instances = clock.time(
+                "selection", lambda: segment_geometry(frame, features, self.config.selection))
+            return StageResults(features, None, None, replace(instances, timings_ms=clock.total()))
+        prompts = clock.time("prompting", lambda: self._prompt(features))
+        decoded = clock.time("decoding", lambda: self._decode(features, prompts))
+        mask_set = clock.time("rescoring", lambda: self._rescore(features, prompts, decoded))
+        instances = clock.time(
+            "selection", lambda: select(frame, features, mask_set, self.config.selection))
+        instances = replace(instances, timings_ms=clock.total(), prompts=prompts)
+        return StageResults(features, prompts, mask_set, instances)
+
+
+class _Clock:
+    """Milliseconds a stage, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self._start = perf_counter()
+        self._timings_ms: dict[str, float] = {}
+
+    def time(self, name: str, stage: Callable[[], T]) -> T:
+        begin = perf_counter()
+        result = stage()
+        self._timings_ms[name] = 1000 * (perf_counter() - begin)
+        return result
+
+    def total(self) -> dict[str, float]:
+        return {**self._timings_ms, "total": 1000 * (perf_counter() - self._start)}

@@ -1,0 +1,49 @@
+"""Reading prediction maps: the part without padding, the cell centres, the working-grid version."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..errors import ConfigError
+from ..types import Features, Grid
+
+
+def read_map(features: Features, name: str) -> np.ndarray:
+    """Return the map float32[1, 1, a, b] called ``name`` as float32[a, b].
+
+    Raises:
+        ConfigError: no encoder of this preset makes such a map.
+    """
+    if name not in features.maps:
+        raise ConfigError(
+            f"prompting: expected a feature map called '{name}', the encoders made "
+            f"{', '.join(sorted(features.maps)) or 'none'}; choose another encoder or map name")
+    values = features.maps[name]
+    return values.reshape(values.shape[-2:])
+
+
+def cell_size(values: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Return the size (x, y) of a map cell in working pixels."""
+    return grid.padded_hw[1] / values.shape[1], grid.padded_hw[0] / values.shape[0]
+
+
+def unpadded(values: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the view of a map (float32[a, b]) that covers the picture, without the padding."""
+    size_x, size_y = cell_size(values, grid)
+    return values[:int(np.ceil(grid.resized_hw[0] / size_y)), :int(np.ceil(grid.resized_hw[1] / size_x))]
+
+
+def cells_to_points(cells: np.ndarray, size_xy: tuple[float, float], grid: Grid) -> np.ndarray:
+    """Return the centres of cells [N, 2] (x, y) as float32[N, 2] working pixels inside the picture."""
+    points = (np.asarray(cells, dtype=np.float32) + 0.5) * np.asarray(size_xy, np.float32) - 0.5
+    limit = np.asarray([grid.resized_hw[1] - 1, grid.resized_hw[0] - 1], dtype=np.float32)
+    return np.clip(points, 0, limit).astype(np.float32)
+
+
+def to_working(values: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return a map float32[a, b] interpolated to the working grid, float32[h, w]."""
+    height, width = grid.padded_hw
+    if values.shape == (height, width):
+        return values
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)

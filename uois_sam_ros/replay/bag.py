@@ -1,0 +1,129 @@
+"""rosbag2 recordings (mcap or sqlite3) as an input, read with ``rosbags``; no ROS needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import FrameError, InputError, UoisError
+from ..types import Frame
+from .bag_messages import BagFile
+from .messages import decode_color, decode_depth, decode_intrinsics, decode_label, header_stamp_ns
+from .sources import InputOptions, Sample
+from .sync import Matched, NearestSync
+from .topics import Topics, choose_topics, list_topics
+
+#: 16UC1 depth is in millimetres (REP 118).
+DEPTH_SCALE = 0.001
+
+
+class BagInput:
+    """Frames of one recording: each colour image with the nearest depth image.
+
+    The source is called after the recording, frames after their number among the colour images.
+    Colour images without depth in reach are left out and counted. A recording that breaks in the
+    middle gives all frames before the break, then one refusal that describes it.
+
+    Attributes:
+        count: number of colour images.
+        topics: what is read.
+        notes: sentences for the user; complete after the iteration.
+
+    Raises:
+        InputError: unreadable, empty, a topic is missing, or no intrinsics for depth.
+    """
+
+    def __init__(self, path: Path, options: InputOptions = InputOptions()) -> None:
+        if options.slop_s < 0:
+            raise InputError(f"--slop: expected seconds, 0 or more, got {options.slop_s:g}")
+        self._bag, self._options = BagFile(path), options
+        self.source = path.resolve().stem if path.is_file() else path.resolve().name
+        types, counts = self._bag.types, self._bag.counts
+        if sum(counts.values()) == 0:
+            raise InputError(f"{path}: expected recorded messages, got none; {list_topics(types)}")
+        self.topics: Topics = choose_topics(types, self._bag.first_encodings(), options)
+        self.count: int | None = counts[self.topics.color]
+        if self.count == 0:
+            raise InputError(f"{path}: expected images on {self.topics.color}, got none; {list_topics(types)}")
+        self._first_info = self._bag.first(self.topics.info) if self.topics.info else None
+        if self.topics.depth and options.intrinsics is None and self._first_info is None:
+            raise InputError(f"{path}: expected a sensor_msgs/msg/CameraInfo topic with messages, got none; pass "
+                             f"--intrinsics fx,fy,cx,cy; {list_topics(types)}")
+        self.notes = [f"{path}: {self.topics.describe()}"]
+
+    def __iter__(self) -> Iterator[Sample]:
+        roles = {name: role for role, name in (
+            ("color", self.topics.color), ("depth", self.topics.depth), ("truth", self.topics.truth),
+            ("info", self.topics.info)) if name}
+        streams = [role for role in ("depth", "truth") if role in roles.values()]
+        sync = NearestSync(streams, round(self._options.slop_s * 1e9))
+        info, seen, paired = self._first_info, 0, 0
+        broken: InputError | None = None
+        messages = self._bag.messages(list(roles))
+        while True:
+            try:
+                topic, log_ns, raw = next(messages)
+                stamp = header_stamp_ns(raw) or log_ns
+            except StopIteration:
+                break
+            except UoisError as error:
+                broken = InputError(str(error))
+                break
+            role = roles[topic]
+            if role == "info":
+                info = self._decode(topic, raw)
+                continue
+            if role == "color":
+                ready = sync.push_lead(stamp, (seen, raw, info))
+                seen += 1
+            else:
+                ready = sync.push(role, stamp, raw)
+            for match in ready:
+                paired += self._is_paired(match)
+                yield from self._samples(match)
+        for match in sync.flush():
+            paired += self._is_paired(match)
+            yield from self._samples(match)
+        if broken is not None:
+            yield Sample(self.source, f"{seen:06d}", error=f"the recording breaks here: {broken}")
+        elif paired == 0:
+            raise InputError(f"{self.source}: expected colour ({self.topics.color}) and depth ({self.topics.depth}) "
+                             f"within {self._options.slop_s:g} s, got no such pair among {seen} colour images; "
+                             "raise --slop or choose another --depth-topic")
+        if paired < seen:
+            self.notes.append(f"{self.source}: {seen - paired} of {seen} colour images have no depth within "
+                              f"{self._options.slop_s:g} s and were left out; --slop widens the window")
+
+    def _is_paired(self, match: Matched) -> bool:
+        return not self.topics.depth or match.others["depth"] is not None
+
+    def _samples(self, match: Matched) -> Iterator[Sample]:
+        if not self._is_paired(match):
+            return
+        number, raw_color, info = match.lead
+        name = f"{number:06d}"
+        try:
+            yield self._sample(name, match, raw_color, info)
+        except UoisError as error:
+            yield Sample(self.source, name, error=str(error))
+
+    def _sample(self, name: str, match: Matched, raw_color: bytes, info: Any) -> Sample:
+        topics = self.topics
+        color = decode_color(self._decode(topics.color, raw_color), topics.color)
+        depth_m = truth = None
+        intrinsics = self._options.intrinsics
+        if intrinsics is None and info is not None:
+            intrinsics = decode_intrinsics(info, color.shape[:2], topics.info)
+        if topics.depth:
+            message = self._decode(topics.depth, match.others["depth"])
+            depth_m = decode_depth(message, self._options.depth_scale or DEPTH_SCALE, topics.depth)
+        if topics.truth and match.others["truth"] is not None:
+            truth = decode_label(self._decode(topics.truth, match.others["truth"]), topics.truth)
+            if truth.shape != color.shape[:2]:
+                raise FrameError(f"{topics.truth}: expected labels of {color.shape[1]}x{color.shape[0]} like the "
+                                 f"colour image, got {truth.shape[1]}x{truth.shape[0]}")
+        return Sample(self.source, name, Frame(color, depth_m, intrinsics, name, match.stamp_ns), truth)
+
+    def _decode(self, topic: str, raw: bytes) -> Any:
+        return self._bag.decode(topic, raw)

@@ -1,0 +1,88 @@
+"""Image files and encoded images -> arrays, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import FrameError
+
+_PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+_JPEG_MAGIC, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+
+
+def decode_image(data: bytes | np.ndarray, what: str) -> np.ndarray:
+    """Decode PNG or JPEG bytes; channels come in OpenCV's order, dtype as stored.
+
+    Raises:
+        FrameError: not an image, or cut off.
+    """
+    raw = np.frombuffer(data, dtype=np.uint8) if not isinstance(data, np.ndarray) else data
+    head, tail = raw[:8].tobytes(), raw[-64:].tobytes()
+    cut = ((head.startswith(_PNG_MAGIC) and _PNG_END not in tail)
+           or (head.startswith(_JPEG_MAGIC) and _JPEG_END not in raw[-4096:].tobytes()))
+    image = None
+    if raw.size and not cut:
+        try:
+            image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            image = None
+    if image is None:
+        state = "is cut off" if cut else "cannot be decoded"
+        raise FrameError(f"{what}: expected a whole PNG or JPEG image, got {raw.size} bytes that "
+                         f"{state}; record or copy it again")
+    return image
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image file as stored (see ``decode_image``).
+
+    Raises:
+        FrameError: missing, unreadable, corrupt.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FrameError(f"{path}: expected a readable image file, got: {error.strerror}") from error
+    return decode_image(data, str(path))
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Turn an image in OpenCV's order (grey, BGR or BGRA) into RGB; the dtype is left alone."""
+    if image.ndim == 2:
+        return np.ascontiguousarray(np.repeat(image[:, :, None], 3, axis=2))
+    if image.shape[2] == 4:
+        image = image[:, :, :3]
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def to_metres(image: np.ndarray, scale: float, what: str) -> np.ndarray:
+    """Turn a stored depth image into float32[H, W] metres.
+
+    Args:
+        image: uint16[H, W] in units of ``scale`` metres, or float32[H, W] in metres.
+
+    Raises:
+        FrameError: any other type, for example a colour-mapped picture of depth.
+    """
+    if image.ndim == 2 and image.dtype == np.uint16:
+        return image.astype(np.float32) * np.float32(scale)
+    if image.ndim == 2 and image.dtype == np.float32:
+        return image
+    raise FrameError(f"{what}: expected depth as uint16[H, W] (or float32 metres), got "
+                     f"{image.dtype}{list(image.shape)}; a colour-mapped depth picture holds no "
+                     "distances, export the raw depth")
+
+
+def to_label(image: np.ndarray, what: str) -> np.ndarray:
+    """Check a stored label image and return uint16[H, W].
+
+    Raises:
+        FrameError: not a single-channel 8- or 16-bit image.
+    """
+    if image.ndim == 2 and image.dtype in (np.uint8, np.uint16):
+        return image.astype(np.uint16)
+    raise FrameError(f"{what}: expected labels as uint8 or uint16[H, W], got "
+                     f"{image.dtype}{list(image.shape)}; write ids, not colours")

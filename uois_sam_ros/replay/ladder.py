@@ -1,0 +1,132 @@
+"""What each stage earns: the same network and post-processing, one more stage a rung.
+
+grid -> + foreground (grid points on foreground only) -> + heatmap (HPG peaks) -> + foreground score
+(mean foreground inside a mask weighs its score) -> + HDNet -> + depth selection (support-plane veto
+and metric size limits). The learning-free geometry baseline is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..config import SegmenterConfig, preset, update
+from ..errors import ConfigError, FrameError
+from .evaluate import ALL, track
+from .metrics import FrameScores, score_frame
+from .sources import Input, Sample
+from .stage_metrics import PromptScores, SelectionScores, score_prompts, score_selection
+
+GEOMETRY = "geometry"
+_NO_DEPTH_TERMS = {"plane_veto": False, "min_size_m": 0.0, "max_size_m": 10.0}
+
+
+@dataclass(frozen=True)
+class LadderFrame:
+    """One labelled frame with its result on every rung; a rung that refused it is missing.
+
+    ``selection`` compares hypotheses on the last rung that has the rescorer.
+    """
+
+    source: str
+    name: str
+    scores: dict[str, FrameScores]
+    prompts: dict[str, PromptScores]
+    selection: SelectionScores | None = None
+
+
+@dataclass(frozen=True)
+class LadderResult:
+    """All frames, the rungs in order, and what was refused by all rungs."""
+
+    rungs: tuple[str, ...]
+    frames: tuple[LadderFrame, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def sources(self) -> list[str]:
+        """Sources in order of appearance."""
+        return list(dict.fromkeys(frame.source for frame in self.frames))
+
+    def of(self, source: str) -> list[LadderFrame]:
+        """Frames of a source; ``all`` gives every frame."""
+        return [frame for frame in self.frames if source in (ALL, frame.source)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"rungs": list(self.rungs), "frames": [asdict(frame) for frame in self.frames],
+                "refused": [{"frame": name, "reason": reason} for name, reason in self.refused],
+                "notes": list(self.notes)}
+
+
+def rungs_of(config: SegmenterConfig) -> dict[str, SegmenterConfig]:
+    """Return the rungs of a preset, the baseline first.
+
+    Raises:
+        ConfigError: the preset has no network whose stages could be taken away.
+    """
+    if config.method != "network":
+        raise ConfigError(f"ladder: expected a preset with networks, got method '{config.method}'; use --preset compact")
+    weight = config.rescoring.foreground_weight
+    plain = {"strategy": "decoder", "foreground_weight": 0.0}
+    weighted = {"strategy": "decoder", "foreground_weight": weight}
+    steps = [("grid", "grid", plain, False), ("+ foreground", "foreground", plain, False),
+             ("+ heatmap", "hpg", plain, False)]
+    if weight > 0:
+        steps.append(("+ foreground score", "hpg", weighted, False))
+    steps.append(("+ HDNet", "hpg", {"strategy": "hdnet", "foreground_weight": weight}, False))
+    steps.append(("+ depth selection", "hpg", {"strategy": "hdnet", "foreground_weight": weight}, True))
+    rungs = {GEOMETRY: update(preset(GEOMETRY), {"encoding": {"depth": config.encoding.depth}})}
+    for name, strategy, rescoring, depth in steps:
+        changes: dict[str, Any] = {"prompting": {"strategy": strategy}, "rescoring": rescoring}
+        if not depth:
+            changes["selection"] = _NO_DEPTH_TERMS
+        rungs[name] = update(config, changes)
+    return rungs
+
+
+def run_rungs(config: SegmenterConfig, samples: Input | Iterable[Sample], *, progress: bool = True,
+              make_segmenter: Callable[[SegmenterConfig], Any] | None = None) -> LadderResult:
+    """Run every rung over every labelled frame.
+
+    Args:
+        make_segmenter: config -> object with ``stages(frame)``; default: ``Segmenter``.
+
+    Raises:
+        ConfigError: see ``rungs_of``.
+    """
+    if make_segmenter is None:
+        from ..pipeline import Segmenter as make_segmenter
+    segmenters = {name: make_segmenter(rung) for name, rung in rungs_of(config).items()}
+    frames, refused, notes = [], [], []
+    for sample in track(samples, "ladder", progress):
+        where = f"{sample.source}/{sample.name}"
+        if sample.frame is None:
+            refused.append((where, sample.error or "unreadable"))
+        elif sample.truth is not None:
+            frame, problems = _run_frame(segmenters, sample)
+            notes += [f"{rung} left out {where}: {problem}" for rung, problem in problems.items()]
+            if frame.scores:
+                frames.append(frame)
+            else:
+                refused.append((where, next(iter(problems.values()))))
+    return LadderResult(tuple(segmenters), tuple(frames), tuple(refused), tuple(notes))
+
+
+def _run_frame(segmenters: dict[str, Any], sample: Sample) -> tuple[LadderFrame, dict[str, str]]:
+    scores, prompts, problems, selection = {}, {}, {}, None
+    for rung, segmenter in segmenters.items():
+        try:
+            stages = segmenter.stages(sample.frame)
+        except FrameError as error:
+            problems[rung] = str(error)
+            continue
+        scores[rung] = score_frame(stages.instances.label, sample.truth, sample.ignore)
+        if stages.prompts is not None:
+            grid = stages.features.grid
+            prompts[rung] = score_prompts(stages.prompts, grid, sample.truth, sample.ignore)
+            if rung == "+ HDNet":
+                selection = score_selection(stages.mask_set, grid, sample.truth, sample.ignore)
+    return LadderFrame(sample.source, sample.name, scores, prompts, selection), problems

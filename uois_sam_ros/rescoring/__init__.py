@@ -1,0 +1,47 @@
+"""MaskSet -> MaskSet with refined scores. One strategy a file; ``make_rescorer`` combines them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..config import RescoringConfig
+from ..errors import ConfigError
+from ..runtime.base import Model
+from ..types import Features, MaskSet, Prompts
+from .foreground import mean_foreground
+from .hdnet import hdnet_scores
+
+Rescorer = Callable[[Features, Prompts, MaskSet], MaskSet]
+
+
+def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
+    """Return the rescoring stage.
+
+    Strategy "decoder" starts from the decoder's own IoU, "hdnet" from the refined score; both are
+    multiplied by (mean foreground inside the mask) ** ``foreground_weight`` where the prompts carry
+    a foreground map.
+
+    Args:
+        model: the rescorer network; "decoder" needs none.
+
+    Raises:
+        ConfigError: strategy "hdnet" without a model.
+    """
+    if config.strategy == "hdnet" and model is None:
+        raise ConfigError(
+            "rescoring.strategy: expected a rescorer model for 'hdnet', got none; pass the model or "
+            "set rescoring.strategy to 'decoder'")
+
+    def rescore(features: Features, prompts: Prompts, mask_set: MaskSet) -> MaskSet:
+        if len(mask_set) == 0:
+            return mask_set
+        scores = hdnet_scores(model, mask_set) if config.strategy == "hdnet" else mask_set.iou_predictions
+        if config.foreground_weight > 0 and prompts.foreground is not None:
+            inside = mean_foreground(mask_set.low_res_masks, prompts.foreground, features.grid.resized_hw)
+            scores = scores * inside ** np.float32(config.foreground_weight)
+        return replace(mask_set, scores=np.clip(scores, 0, 1).astype(np.float32))
+
+    return rescore

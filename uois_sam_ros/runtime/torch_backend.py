@@ -1,0 +1,76 @@
+"""PyTorch: the reference that the other backends are compared with. Needs the train extra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import RuntimeConfig
+from ..errors import BackendError, ModelError
+from ..models.spec import ModelSpec
+from .base import check_inputs, thread_count
+
+
+class TorchModel:
+    """The reference network in eager mode on the CPU; see ``base.Model``.
+
+    Args:
+        spec: its tensors; the module takes the inputs by position in this order and returns the
+            outputs in this order (a tuple, or one tensor when there is one).
+        module: a ``torch.nn.Module``.
+        config: threads; torch keeps one count for the whole process.
+        metadata: kept as it is.
+
+    Raises:
+        BackendError: torch is not installed.
+    """
+
+    def __init__(self, spec: ModelSpec, module: Any, config: RuntimeConfig,
+                 metadata: Mapping[str, Any] | None = None) -> None:
+        self._torch = _import_torch()
+        self._torch.set_num_threads(thread_count(config.threads))
+        self.spec = spec
+        self.metadata: Mapping[str, Any] = metadata or {}
+        self._module = module.eval()
+
+    @classmethod
+    def load(cls, spec: ModelSpec, folder: str | Path, config: RuntimeConfig,
+             metadata: Mapping[str, Any] | None = None) -> TorchModel:
+        """Load the trained reference of ``spec.name`` whose weights belong to ``folder``."""
+        _import_torch()
+        from ..models import load_reference
+
+        return cls(spec, load_reference(spec.name, folder), config, metadata)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run once; see ``base.Model.run``."""
+        check_inputs(self.spec, inputs)
+        tensors = [self._tensor(inputs[name]) for name in self.spec.input_names]
+        try:
+            with self._torch.inference_mode():
+                outputs = self._module(*tensors)
+        except RuntimeError as error:
+            raise BackendError(f"{self.spec.name}: expected torch to run it, got: {error}") from error
+        if not isinstance(outputs, (tuple, list)):
+            outputs = (outputs,)
+        if len(outputs) != len(self.spec.outputs):
+            raise ModelError(f"{self.spec.name}: expected {len(self.spec.outputs)} outputs "
+                             f"({', '.join(self.spec.output_names)}), got {len(outputs)}")
+        return {name: output.numpy() for name, output in zip(self.spec.output_names, outputs)}
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        if not array.flags.writeable:
+            array = array.copy()  # torch shares memory and warns about arrays it must not write
+        return self._torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _import_torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise BackendError(f"backend torch: expected the torch package, got: {error}; "
+                           "pip install torch==2.13.0, or use --backend onnxruntime") from error
+    return torch

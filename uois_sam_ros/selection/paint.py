@@ -1,0 +1,115 @@
+"""Paint logits into one overlap-free label image at native resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..types import Grid
+from .candidates import Box, Candidates
+
+#: Working pixels of logits kept around a mask's box, so that interpolation sees the zero crossing.
+MARGIN = 2
+#: A claim saturates at this logit; beyond it the better score decides, not the bolder network.
+LOGIT_CAP = 6.0
+#: Pieces smaller than this share of their mask are crumbs and stay unpainted.
+CRUMB = 0.02
+
+
+@dataclass(frozen=True)
+class Painting:
+    """An overlap-free label image.
+
+    Attributes:
+        label: uint16[H, W], ids 1..N, 0 = background.
+        candidates: N indices of the candidates behind the ids.
+        windows: N native xyxy boxes, each holding all pixels of its id.
+    """
+
+    label: np.ndarray
+    candidates: list[int]
+    windows: tuple[Box, ...]
+
+
+def paint(candidates: Candidates, grid: Grid) -> Painting:
+    """Give every pixel to the mask that claims it most, by score times logit.
+
+    Args:
+        candidates: at most 65535 masks, best score first. One without any pixel left gets no id.
+    """
+    height, width = grid.native_hw
+    claims = np.zeros((height, width), dtype=np.float32)
+    label = np.zeros((height, width), dtype=np.uint16)
+    windows: list[Box] = []
+    for index in range(len(candidates)):
+        x0, y0, x1, y1 = window = native_window(candidates.boxes[index], grid)
+        windows.append(window)
+        claim = native_logits(clean_logits(candidates, index), candidates.boxes[index], window, grid)
+        np.minimum(claim, LOGIT_CAP, out=claim)
+        claim *= candidates.scores[index]
+        held = claims[y0:y1, x0:x1]
+        wins = claim > held
+        np.copyto(held, claim, where=wins)
+        np.copyto(label[y0:y1, x0:x1], np.uint16(index + 1), where=wins)
+    visible = [index for index, (x0, y0, x1, y1) in enumerate(windows)
+               if (label[y0:y1, x0:x1] == index + 1).any()]
+    return Painting(keep_ids(label, visible, len(candidates)), visible,
+                    tuple(windows[index] for index in visible))
+
+
+def keep_ids(label: np.ndarray, keep: list[int], count: int) -> np.ndarray:
+    """Return the label image with ids ``keep[k] + 1`` renamed to k + 1 and all others erased."""
+    if len(keep) == count:
+        return label
+    rename = np.zeros(count + 1, dtype=label.dtype)
+    rename[np.asarray(keep, dtype=int) + 1] = np.arange(1, len(keep) + 1)
+    return rename[label]
+
+
+def native_window(box: Box, grid: Grid) -> Box:
+    """Return the native xyxy box that holds all of a working-grid box and a pixel around it."""
+    scale_x, scale_y = grid.scale_xy
+    x0, y0 = (int(np.floor((low - 1) / s)) for low, s in ((box[0], scale_x), (box[1], scale_y)))
+    x1, y1 = (int(np.ceil((high + 1) / s)) for high, s in ((box[2], scale_x), (box[3], scale_y)))
+    return max(0, x0), max(0, y0), min(grid.native_hw[1], x1), min(grid.native_hw[0], y1)
+
+
+def clean_logits(candidates: Candidates, index: int) -> np.ndarray:
+    """Return float32[a, b], a mask's logits in its box and margin, with crumbs made negative."""
+    top, left, bottom, right = _margin_box(candidates.boxes[index], candidates.logits[index].shape)
+    logits = candidates.logits[index][top:bottom, left:right].copy()
+    count, piece, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(candidates.masks[index][top:bottom, left:right]).view(np.uint8),
+        connectivity=8)
+    if count > 2:
+        crumb = stats[:, cv2.CC_STAT_AREA] < CRUMB * candidates.areas[index]
+        crumb[0] = False
+        logits[crumb[piece]] = -1
+    return logits
+
+
+def native_logits(crop: np.ndarray, box: Box, window: Box, grid: Grid) -> np.ndarray:
+    """Interpolate logits to the native pixels of ``window``, pixel centres as in ``Grid``.
+
+    Args:
+        crop: float32[a, b], the logits of a working xyxy ``box`` and its margin.
+        window: native xyxy box to fill.
+
+    Returns:
+        float32[y1 - y0, x1 - x0].
+    """
+    top, left, _, _ = _margin_box(box, grid.resized_hw)
+    (scale_x, scale_y), (x0, y0, x1, y1) = grid.scale_xy, window
+    to_crop = np.float64([[scale_x, 0, (x0 + 0.5) * scale_x - 0.5 - left],
+                          [0, scale_y, (y0 + 0.5) * scale_y - 0.5 - top]])
+    return cv2.warpAffine(crop, to_crop, (x1 - x0, y1 - y0),
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                          borderMode=cv2.BORDER_REPLICATE)
+
+
+def _margin_box(box: Box, hw: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of a working box and its margin inside the picture."""
+    return (max(0, box[1] - MARGIN), max(0, box[0] - MARGIN),
+            min(hw[0], box[3] + MARGIN), min(hw[1], box[2] + MARGIN))

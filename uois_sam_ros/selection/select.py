@@ -1,0 +1,49 @@
+"""The selection stage: MaskSet -> Instances."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config import SelectionConfig
+from ..types import Features, Frame, Instances, MaskSet
+from .candidates import Candidates, best_hypotheses
+from .describe import describe
+from .limits import within_area, within_size
+from .nms import suppress
+from .paint import paint
+from .support import off_plane
+
+
+def select(frame: Frame, features: Features, mask_set: MaskSet, config: SelectionConfig) -> Instances:
+    """Turn scored masks into instances.
+
+    Each prompt's best hypothesis; score, area and (with depth) size limits; plane veto; suppression
+    of overlapping masks; overlap-free painting at native resolution.
+    """
+    candidates = best_hypotheses(mask_set, features.grid, score_threshold=config.score_threshold)
+    return select_candidates(frame, features, candidates, config)
+
+
+def select_candidates(frame: Frame, features: Features, candidates: Candidates,
+                      config: SelectionConfig) -> Instances:
+    """Apply everything after the choice of hypotheses; ``candidates`` are best first."""
+    geometry = features.geometry
+    image_area = features.grid.resized_hw[0] * features.grid.resized_hw[1]
+    keep = within_area(candidates.areas, image_area, config)
+    candidates = candidates.subset(_indices(keep))
+    if geometry is not None and len(candidates):
+        keep = within_size(candidates, geometry, config)
+        if config.plane_veto:
+            keep &= off_plane(candidates, geometry, config)
+        candidates = candidates.subset(_indices(keep))
+    candidates = candidates.subset(suppress(
+        candidates, iou=config.nms_iou, containment=config.containment, limit=config.max_instances))
+    painting = paint(candidates, features.grid)
+    depth = frame.depth_m if geometry is not None else None
+    items = describe(painting.label, painting.windows, candidates.scores[painting.candidates], depth,
+                     frame.intrinsics)
+    return Instances(painting.label, items, depth_used=geometry is not None)
+
+
+def _indices(keep: np.ndarray) -> list[int]:
+    return [int(index) for index in np.flatnonzero(keep)]

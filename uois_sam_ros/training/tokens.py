@@ -1,0 +1,100 @@
+"""Collect what the score heads learn from: frozen tokens with the true IoU of their masks.
+
+The networks below are frozen in these stages, so each view is run once and only small tensors are
+kept; the heads then train on them to convergence in minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from ..models.compact import CompactModel
+from .dataset import SampleConfig, TrainingStream
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """N clicks with H hypotheses each.
+
+    Attributes:
+        tokens: float32[N, H + 2, C]; pooled: float32[N, H, E].
+        iou_any: float32[N, H], IoU with the best fitting level (part, object, group): what the
+            decoder's own score predicts. iou_object: float32[N, H], IoU with the clicked object,
+            0 for background clicks: what HDNet predicts.
+        on_object: bool[N]. view: int64[N], the view a click belongs to.
+    """
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor
+    iou_any: torch.Tensor
+    iou_object: torch.Tensor
+    on_object: torch.Tensor
+    view: torch.Tensor
+
+    def subset(self, keep: torch.Tensor) -> TokenSet:
+        """Return the clicks where bool[N] ``keep`` is true."""
+        return TokenSet(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+
+@torch.no_grad()
+def collect_tokens(model: CompactModel, folder: str, views: int, sample: SampleConfig,
+                   peaks: int = 16) -> TokenSet:
+    """Run frozen encoder and decoder over ``views`` training views.
+
+    Clicks are those of the stream (objects and background) and the HPG's own strongest peaks, so
+    that the heads see the prompts of the run time, wrong ones included.
+    """
+    model.eval()
+    stream = iter(TrainingStream(folder, sample))
+    rows: list[TokenSet] = []
+    seen = 0
+    with tqdm(total=views, desc="tokens", unit="view") as bar:
+        while seen < views:
+            batch = next(stream)
+            for k in range(len(batch["image"])):
+                rows.append(_one_view(model, {key: v[k:k + 1] for key, v in batch.items()}, peaks, seen))
+                seen += 1
+                bar.update()
+    return TokenSet(*(torch.cat([getattr(r, n) for r in rows]) for n in TokenSet.__dataclass_fields__))
+
+
+def _one_view(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int, view: int) -> TokenSet:
+    encoder, decoder = model.encoder, model.decoder
+    pixel, middle, context, foreground, heatmap = encoder(sample["image"])
+    points = torch.cat([sample["points"], heat_peaks(heatmap, peaks)], dim=1)
+    tokens = decoder.encode_points(pixel, middle, context, points)
+    origin = decoder.origins(pixel, points, decoder.unit_points(points, pixel))
+    weights = decoder.generate(tokens[:, :, 1:1 + decoder.hypotheses], origin)
+    coarse = decoder.coarse_logits(decoder.coarse_tensor(pixel, middle), weights)
+    pooled = decoder.pool(decoder.mean_probabilities(coarse, pixel, weights), pixel, middle, foreground)
+    count = points.shape[1]
+    masks = decoder.full_logits(coarse, pixel, weights)[0].unflatten(0, (count, -1)) > 0
+    maps = sample["maps"][0].long()
+    column = points[0, :, 0].round().long().clamp(0, maps.shape[2] - 1)
+    row = points[0, :, 1].round().long().clamp(0, maps.shape[1] - 1)
+    clicked = maps[:, row, column]
+    iou = torch.stack([_iou(masks, maps[level], clicked[level]) for level in range(3)])
+    return TokenSet(tokens[0], pooled[0].unflatten(0, (count, -1)), iou.max(0).values, iou[0],
+                    clicked[0] > 0, torch.full((count,), view))
+
+
+def _iou(masks: torch.Tensor, level_map: torch.Tensor, clicked: torch.Tensor) -> torch.Tensor:
+    """IoU of bool[P, H, h, w] with the level's mask at each click; 0 where it has none."""
+    truth = (level_map[None] == clicked[:, None, None]) & (clicked > 0)[:, None, None]
+    truth = truth.flatten(1).float()
+    flat = masks.flatten(2).float()
+    inter = (flat @ truth[:, :, None]).squeeze(-1)
+    union = flat.sum(-1) + truth.sum(-1)[:, None] - inter
+    return inter / union.clamp(min=1)
+
+
+def heat_peaks(heatmap: torch.Tensor, count: int) -> torch.Tensor:
+    """The strongest local maxima of [1, 1, h/2, w/2] as working points [1, count, 2]."""
+    peak = heatmap * (F.max_pool2d(heatmap, 3, 1, 1) == heatmap)
+    index = peak.flatten().topk(count).indices
+    cols = heatmap.shape[-1]
+    return torch.stack([index % cols, index // cols], -1)[None].float() * 2 + 0.5
