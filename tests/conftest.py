@@ -54,3 +54,27 @@ def save_tiny_encoder(path: Path, *, output: str = "half") -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory) -> Path:
+    """Every training stage through the command line, on block scenes; a few steps each.
+
+    The folder holds data/, run/ (checkpoints, curves) and engines/ (ONNX, torch weights, manifest).
+    """
+    pytest.importorskip("torch", reason="training needs the train extra")
+    pytest.importorskip("onnxscript", reason="export needs the train extra")
+    from blockscenes import write_block_shards
+
+    from uois_sam_ros.cli import main
+
+    root = tmp_path_factory.mktemp("trained")
+    write_block_shards(root / "data")
+    data, run = ["--data", str(root / "data")], ["--out", str(root / "run")]
+    base = ["train", "base", *data, *run, "--size", "96x128", "--batch", "4", "--workers", "0"]
+    assert main([*base, "--samples", "40"]) == 0
+    assert main([*base, "--samples", "60"]) == 0  # resumes
+    assert main(["train", "iou", *data, *run, "--views", "12", "--epochs", "3"]) == 0
+    assert main(["train", "hdnet", *data, *run, "--epochs", "3"]) == 0
+    assert main(["train", "export", *run, "--engines", str(root / "engines")]) == 0
+    return root

@@ -22,7 +22,8 @@ def test_preset_methods():
 
 
 def test_unknown_preset_lists_the_known():
-    with pytest.raises(ConfigError, match="compact, compact-grid, geometry, got 'compcat'.*did you mean 'compact'"):
+    words = "compact, compact-grid, geometry, got 'compcat'.*did you mean 'compact'"
+    with pytest.raises(ConfigError, match=words):
         preset("compcat")
 
 
@@ -44,8 +45,10 @@ def test_update_refuses(values, words):
 
 
 def test_update_changes_only_what_it_names():
-    changed = update(SegmenterConfig(), {"selection": {"score_threshold": 1}, "encoding": {"encoders": ["a"]}})
-    assert changed.selection.score_threshold == 1.0 and isinstance(changed.selection.score_threshold, float)
+    changed = update(SegmenterConfig(),
+                     {"selection": {"score_threshold": 1}, "encoding": {"encoders": ["a"]}})
+    assert changed.selection.score_threshold == 1.0
+    assert isinstance(changed.selection.score_threshold, float)
     assert changed.encoding.encoders == ("a",)
     assert changed.prompting == SegmenterConfig().prompting
 

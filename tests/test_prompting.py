@@ -107,7 +107,8 @@ def test_hpg_top_k_and_thresholds():
     foreground, heatmap = blank() + 1, blank()
     heatmap[10:110:10, 10:150:10] = np.linspace(0.05, 1, 140).reshape(10, 14)
     for k in (1, 7, 60):
-        prompts = make_prompter(PromptingConfig(coverage_points=0, max_points=k))(features(foreground, heatmap))
+        config = PromptingConfig(coverage_points=0, max_points=k)
+        prompts = make_prompter(config)(features(foreground, heatmap))
         np.testing.assert_allclose(prompts.scores, np.linspace(0.05, 1, 140)[::-1][:k], rtol=1e-5)
     config = PromptingConfig(coverage_points=0, heatmap_threshold=0.5, max_points=1000)
     assert make_prompter(config)(features(foreground, heatmap)).scores.min() >= 0.5

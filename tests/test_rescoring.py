@@ -54,7 +54,8 @@ def left_foreground():
 def test_decoder_score():
     rescore = make_rescorer(RescoringConfig("decoder", foreground_weight=0), None)
     masks = left_half_and_all()
-    np.testing.assert_array_equal(rescore(FEATURES, prompts(left_foreground()), masks).scores, masks.iou_predictions)
+    result = rescore(FEATURES, prompts(left_foreground()), masks)
+    np.testing.assert_array_equal(result.scores, masks.iou_predictions)
 
 
 def test_hdnet_score():

@@ -1,4 +1,7 @@
-"""Selection: hypotheses, limits, plane veto, suppression, painting and records."""
+"""Selection: hypotheses, limits, plane veto, suppression, painting and records.
+
+Over 300 lines because every rule is a table of small cases on the same hand-made masks.
+"""
 
 from __future__ import annotations
 

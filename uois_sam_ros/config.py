@@ -83,6 +83,7 @@ class RescoringConfig:
 
     strategy: str = setting("hdnet", "hdnet: refined score; decoder: the decoder's own IoU",
                             choices=("hdnet", "decoder"))
+    rescorer: str = setting("compact_hdnet", "model name; used by strategy hdnet")
     foreground_weight: float = setting(
         1.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
         low=0.0, high=4.0)

@@ -11,7 +11,6 @@ from .baseline import segment_geometry
 from .config import SegmenterConfig, load_config, preset, update
 from .decoding import Decoder
 from .encoding.encode import Encoder
-from .models.spec import COMPACT_HDNET
 from .prompting import make_prompter
 from .rescoring import make_rescorer
 from .runtime.base import Model
@@ -64,7 +63,7 @@ class Segmenter:
         self._prompt = make_prompter(config.prompting)
         self._decode = Decoder(config.decoding, model(config.decoding.decoder))
         refines = config.rescoring.strategy == "hdnet"
-        self._rescore = make_rescorer(config.rescoring, model(COMPACT_HDNET.name) if refines else None)
+        self._rescore = make_rescorer(config.rescoring, model(config.rescoring.rescorer) if refines else None)
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> Segmenter:

@@ -68,7 +68,8 @@ def rungs_of(config: SegmenterConfig) -> dict[str, SegmenterConfig]:
         ConfigError: the preset has no network whose stages could be taken away.
     """
     if config.method != "network":
-        raise ConfigError(f"ladder: expected a preset with networks, got method '{config.method}'; use --preset compact")
+        raise ConfigError(f"ladder: expected a preset with networks, got method '{config.method}'; "
+                          "use --preset compact")
     weight = config.rescoring.foreground_weight
     plain = {"strategy": "decoder", "foreground_weight": 0.0}
     weighted = {"strategy": "decoder", "foreground_weight": weight}

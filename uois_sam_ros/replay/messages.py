@@ -64,8 +64,9 @@ def decode_depth(message: Any, scale: float, what: str) -> np.ndarray:
     if not message.format.startswith("32FC1"):
         return to_metres(image, scale, what)
     _, a, b = _DEPTH_HEADER.unpack_from(data)  # inverse depth, quantised: value = a / z + b
-    shifted = image.astype(np.float32) - np.float32(b)
-    return np.where((image > 0) & (shifted > 0), np.float32(a) / np.where(shifted > 0, shifted, 1), 0).astype(np.float32)
+    inverse = (image.astype(np.float32) - np.float32(b)) / np.float32(a)
+    known = (image > 0) & (inverse > 0)
+    return np.where(known, 1 / np.where(known, inverse, 1), 0).astype(np.float32)
 
 
 def decode_label(message: Any, what: str) -> np.ndarray:

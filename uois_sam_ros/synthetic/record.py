@@ -15,7 +15,7 @@ from ..types import Frame, Intrinsics
 from .model import Camera, Scene
 
 #: (layout, seed) of the scenes of the bundled recording.
-DEMO_SCENES = (("clutter", 3), ("stack", 7), ("sparse", 5))
+DEMO_SCENES = (("clutter", 12), ("row", 11), ("pile", 12))
 FRAMES_PER_SCENE = 20
 SWEEP_DEG = 40.0
 RATE_HZ = 10
