@@ -136,14 +136,13 @@ class TimedModel:
 
 def timed_segmenter(config: SegmenterConfig) -> tuple[Segmenter, list[TimedModel]]:
     """Return a segmenter and its networks, wrapped in clocks."""
-    from .models.spec import COMPACT_HDNET
     from .pipeline import Segmenter
     from .runtime.factory import load_model
 
     names: list[str] = []
     if config.method == "network":
         names = [*config.encoding.encoders, config.decoding.decoder]
-        names += [COMPACT_HDNET.name] if config.rescoring.strategy == "hdnet" else []
+        names += [config.rescoring.rescorer] if config.rescoring.strategy == "hdnet" else []
     models = {name: TimedModel(load_model(name, config.runtime)) for name in names}
     return Segmenter(config, models), list(models.values())
 

@@ -56,7 +56,7 @@ class PromptingConfig:
     heatmap_threshold: float = setting(
         0.1, "heatmap peaks below this are dropped", low=0.0, high=1.0)
     peak_window: int = setting(3, "a peak is the maximum of a window of this many cells", low=3, high=31)
-    max_points: int = setting(60, "top K prompts; K bounds the number of objects", low=1, high=1024)
+    max_points: int = setting(60, "top K heatmap peaks; coverage points come on top", low=1, high=1024)
     coverage_points: int = setting(
         16, "extra prompts on foreground that lies far from every peak; 0 switches them off",
         low=0, high=256)
@@ -74,7 +74,7 @@ class DecodingConfig:
     """Features + Prompts -> MaskSet."""
 
     decoder: str = setting("compact_decoder", "model name")
-    batch: int = setting(32, "prompts a run; bounds memory", low=1, high=256)
+    batch: int = setting(64, "prompts a run; bounds the memory of the decoder", low=1, high=256)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class SelectionConfig:
         0.4, "of two masks that overlap more than this (IoU) the weaker one is dropped",
         low=0.0, high=1.0)
     containment: float = setting(
-        0.8, "a mask with a larger share of its area inside a better one is dropped; 1 = off",
+        0.8, "a mask with a larger share of its area inside better ones (together) is dropped; "
+        "1 = off",
         low=0.0, high=1.0)
     min_area: float = setting(
         0.0001, "smallest mask as a fraction of the image", low=0.0, high=1.0)

@@ -92,12 +92,11 @@ def check_providers() -> list[Check]:
 def check_models() -> list[Check]:
     """The model folder is found, and every file is the one its manifest vouches for."""
     from .config import preset
-    from .models.spec import COMPACT_HDNET
     from .runtime.manifest import Manifest, find_models
 
     manifest = Manifest.load(find_models())
     compact = preset("compact")
-    needed = {*compact.encoding.encoders, compact.decoding.decoder, COMPACT_HDNET.name}
+    needed = {*compact.encoding.encoders, compact.decoding.decoder, compact.rescoring.rescorer}
     for name in sorted(needed | set(manifest.models)):
         manifest.verify(name)
     size_mb = sum(entry["bytes"] for entry in manifest.models.values()) / 1e6

@@ -295,7 +295,8 @@ class Instance:
         box_xyxy: half-open pixel box.
         area_px: pixels.
         centroid_px: mean (x, y) of the pixels.
-        centroid_m: (x, y, z) metres, camera frame, median of valid depth; ``None`` without depth.
+        centroid_m: (x, y, z) metres, camera frame: the centroid pixel at the mask's median depth;
+            ``None`` without depth.
         valid_depth_ratio: share of the mask with a depth reading; 0 without depth.
         touches_border: the mask reaches the image border.
     """

@@ -22,15 +22,21 @@ TRUTH_TOPIC = "/ground_truth/label/compressed"
 _FRAME_ID = "camera_color_optical_frame"
 #: compressedDepth puts 12 bytes before the PNG; for integer depth they are zero.
 _DEPTH_HEADER = bytes(12)
+#: PNG settings of a recording: size matters more than the time to write it.
+_SMALLEST = (cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED)
 
 
 def write_recording(path: str | Path, frames: Iterable[tuple[Frame, np.ndarray | None]], *,
-                    jpeg_quality: int = 90) -> int:
+                    jpeg_quality: int = 90, depth_step_mm: int = 1) -> int:
     """Write one ``.mcap`` file; return the number of frames.
 
     Colour goes out as JPEG, depth as 16-bit PNG in millimetres (compressedDepth), the camera info
     with every frame, the truth (uint16[H, W] or ``None``) as 16-bit PNG. Stamps are those of the
     frames. The file appears whole or not at all.
+
+    Args:
+        jpeg_quality: of the colour images, 1 to 100.
+        depth_step_mm: depth is stored in steps of so many millimetres; coarser is smaller.
 
     Raises:
         InputError: the path does not end in .mcap, no frames, or a frame without intrinsics.
@@ -45,11 +51,11 @@ def write_recording(path: str | Path, frames: Iterable[tuple[Frame, np.ndarray |
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         folder = Path(scratch) / path.stem
         with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-            topics = _Topics(writer)
+            topics = _Topics(writer, jpeg_quality, depth_step_mm)
             for frame, truth in frames:
                 if frame.intrinsics is None:
                     raise InputError(f"{frame.name}: expected intrinsics, got none; a recording needs camera info")
-                topics.write(frame, truth, jpeg_quality)
+                topics.write(frame, truth)
                 count += 1
         if count == 0:
             raise InputError(f"{path}: expected at least one frame to record, got none")
@@ -60,9 +66,10 @@ def write_recording(path: str | Path, frames: Iterable[tuple[Frame, np.ndarray |
 class _Topics:
     """The open connections of a recording and the messages that go there."""
 
-    def __init__(self, writer: Any) -> None:
+    def __init__(self, writer: Any, jpeg_quality: int, depth_step_mm: int) -> None:
         from rosbags.typesys import Stores, get_typestore
 
+        self._jpeg_quality, self._depth_step_mm = jpeg_quality, depth_step_mm
         self._writer, self._store = writer, get_typestore(Stores.ROS2_HUMBLE)
         self._types = self._store.types
         self._connections = {
@@ -70,18 +77,20 @@ class _Topics:
             for topic, kind in ((INFO_TOPIC, "CameraInfo"), (COLOR_TOPIC, "CompressedImage"),
                                 (DEPTH_TOPIC, "CompressedImage"), (TRUTH_TOPIC, "CompressedImage"))}
 
-    def write(self, frame: Frame, truth: np.ndarray | None, jpeg_quality: int) -> None:
+    def write(self, frame: Frame, truth: np.ndarray | None) -> None:
         header = self._header(frame.stamp_ns)
-        done, jpeg = cv2.imencode(".jpg", frame.color[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+        quality = [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality]
+        done, jpeg = cv2.imencode(".jpg", frame.color[:, :, ::-1], quality)
         if not done:
             raise InputError(f"{frame.name}: the JPEG encoder refused the colour image")
         self._send(INFO_TOPIC, self._camera_info(header, frame), frame.stamp_ns)
         self._send_image(COLOR_TOPIC, header, "bgr8; jpeg compressed bgr8", jpeg.tobytes(), frame.stamp_ns)
         if frame.depth_m is not None:
-            png = _DEPTH_HEADER + encode_png(to_millimetres(frame.depth_m))
+            depth_mm = to_millimetres(frame.depth_m, self._depth_step_mm)
+            png = _DEPTH_HEADER + encode_png(depth_mm, _SMALLEST)
             self._send_image(DEPTH_TOPIC, header, "16UC1; compressedDepth png", png, frame.stamp_ns)
         if truth is not None:
-            png = encode_png(truth.astype(np.uint16))
+            png = encode_png(truth.astype(np.uint16), _SMALLEST)
             self._send_image(TRUTH_TOPIC, header, "16UC1; png compressed", png, frame.stamp_ns)
 
     def _header(self, stamp_ns: int) -> Any:
@@ -106,7 +115,8 @@ class _Topics:
         self._writer.write(connection, stamp_ns, self._store.serialize_cdr(message, connection.msgtype))
 
 
-def to_millimetres(depth_m: np.ndarray) -> np.ndarray:
-    """Return uint16[H, W] millimetres; what is invalid or beyond 65.5 m becomes 0."""
-    steps = np.round(np.nan_to_num(depth_m, nan=0.0, posinf=0.0, neginf=0.0) * 1000)
-    return np.where((steps > 0) & (steps <= 65535), steps, 0).astype(np.uint16)
+def to_millimetres(depth_m: np.ndarray, step_mm: int = 1) -> np.ndarray:
+    """Return uint16[H, W] millimetres, multiples of ``step_mm``; invalid or beyond 65.5 m is 0."""
+    value = np.round(np.nan_to_num(depth_m, nan=0.0, posinf=0.0, neginf=0.0) * 1000)
+    depth_mm = np.where((value > 0) & (value <= 65535), value, 0).astype(np.uint16)
+    return depth_mm - depth_mm % np.uint16(step_mm)

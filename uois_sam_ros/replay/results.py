@@ -53,9 +53,9 @@ def describe(source: str, name: str, frame: Frame, instances: Instances, preset:
     }
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encode uint8 or uint16 pixels (BGR when coloured) as PNG, quickly."""
-    done, data = cv2.imencode(".png", np.ascontiguousarray(image), [cv2.IMWRITE_PNG_COMPRESSION, 2])
+def encode_png(image: np.ndarray, settings: tuple[int, ...] = (cv2.IMWRITE_PNG_COMPRESSION, 2)) -> bytes:
+    """Encode uint8 or uint16 pixels (BGR when coloured) as PNG; by default quickly."""
+    done, data = cv2.imencode(".png", np.ascontiguousarray(image), list(settings))
     if not done:
         raise OSError(f"PNG encoder refused {image.dtype}{list(image.shape)}")
     return data.tobytes()
