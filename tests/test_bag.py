@@ -14,7 +14,7 @@ from bagfiles import COLOR, DEPTH, INFO, START_NS, TRUTH, write_bag
 from uois_sam_ros import Intrinsics
 from uois_sam_ros.errors import FrameError, InputError
 from uois_sam_ros.replay.messages import decode_color, decode_depth, decode_intrinsics, decode_label
-from uois_sam_ros.replay.recording import write_recording
+from uois_sam_ros.replay.recording import to_millimetres, write_recording
 from uois_sam_ros.replay.sources import InputOptions, open_input
 from uois_sam_ros.replay.sync import NearestSync
 from uois_sam_ros.replay.topics import COMPRESSED, IMAGE, choose_topics
@@ -84,6 +84,21 @@ def test_own_recording_comes_back(tmp_path):
         assert np.allclose(sample.frame.depth_m, frame.depth_m)
         assert (sample.frame.intrinsics, sample.frame.stamp_ns) == (frame.intrinsics, frame.stamp_ns)
         assert np.array_equal(sample.truth, label)
+
+
+def test_stored_depth():
+    depth = np.array([[0.0, np.nan, np.inf, 0.0004, 0.5006, 1.2345, 70.0]], np.float32)
+    assert to_millimetres(depth).tolist() == [[0, 0, 0, 0, 501, 1234, 0]]
+    assert to_millimetres(depth, step_mm=4).tolist() == [[0, 0, 0, 0, 500, 1232, 0]]
+
+
+def test_orbit_turns_around_the_centre():
+    record = pytest.importorskip("uois_sam_ros.synthetic.record")
+    pose = np.eye(4)
+    pose[:3, 3] = (2.0, 1.0, 0.5)
+    cameras = record.orbit_cameras(record.Camera(64, 48, (60, 60, 32, 24), pose), np.array([1.0, 1.0, 0.0]), 3, 180.0)
+    assert np.allclose([camera.pose[:3, 3] for camera in cameras], [[1, 0, 0.5], [2, 1, 0.5], [1, 2, 0.5]])
+    assert np.allclose(cameras[0].pose[:3, 0], [0, -1, 0])
 
 
 @pytest.mark.parametrize(("name", "frames", "message"), [

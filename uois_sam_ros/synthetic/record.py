@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT.mcap")
     parser.add_argument("--frames", type=int, default=FRAMES_PER_SCENE, metavar="N", help="frames a scene (default 20)")
     args = parser.parse_args(argv)
-    count = write_recording(args.out, record_frames(frames=args.frames), jpeg_quality=85, depth_step_mm=3)
+    count = write_recording(args.out, record_frames(frames=args.frames), jpeg_quality=85, depth_step_mm=2)
     print(f"{count} frames, {args.out.stat().st_size / 1e6:.1f} MB: {args.out}")
     return 0
 
