@@ -141,30 +141,23 @@ def test_folding_batch_norm_changes_nothing(model):
             assert torch.allclose(before, after, atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, model):
-    pytest.importorskip("onnxscript", reason="export needs the train extra")
-    import copy
-
-    from uois_sam_ros.models.export import export_compact, prepare
-
-    folder = tmp_path_factory.mktemp("export")
-    prepared = prepare(copy.deepcopy(model))
-    return prepared, export_compact(prepared, folder), folder
-
-
 @pytest.mark.parametrize("size,prompts", [((240, 320), 5), ((96, 176), 1), ((240, 432), 40)])
-def test_onnx_runtime_equals_torch(exported, size, prompts):
+def test_onnx_runtime_equals_torch(trained_run, size, prompts):
+    """The same exported file through both: torch code with its weights, and ONNX Runtime."""
     import onnxruntime
 
-    model, files, _ = exported
-    session = {name: onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-               for name, path in files.items()}
+    from uois_sam_ros.models import load_reference
+
+    engines = trained_run / "engines"
+    names = [spec.name for spec in (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)]
+    session = {name: onnxruntime.InferenceSession(str(engines / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+               for name in names}
+    encoder, decoder, hdnet = (load_reference(name, engines) for name in names)
     image, points = torch.randn(1, 13, *size), torch.rand(prompts, 2) * 90
     with torch.no_grad():
-        features = model.encoder(image)
-        decoded = model.decoder(*features[:4], points)
-        scores = model.hdnet(decoded[2], decoded[3], decoded[1])
+        features = encoder(image)
+        decoded = decoder(*features[:4], points)
+        scores = hdnet(decoded[2], decoded[3], decoded[1])
     run = lambda spec, *tensors: session[spec.name].run(
         list(spec.output_names), dict(zip(spec.input_names, (t.numpy() for t in tensors))))
     for ours, theirs in zip(features, run(COMPACT_ENCODER, image)):
@@ -179,13 +172,14 @@ def _close(ours: torch.Tensor, theirs: np.ndarray) -> None:
     assert np.abs(ours.numpy() - theirs).max() < 1e-4 * scale
 
 
-def test_reference_reads_back_the_exported_weights(exported):
+def test_exported_weights_are_the_trained_ones(trained_run):
     from uois_sam_ros.models import load_reference
+    from uois_sam_ros.training.checkpoint import load_checkpoint
 
-    model, _, folder = exported
-    again = load_reference("compact_decoder", folder)
-    for (name, value), other in zip(model.decoder.state_dict().items(), again.state_dict().values()):
-        assert torch.equal(value, other), name
+    trained = load_checkpoint(trained_run / "run" / "hdnet.pth")["model"]
+    exported = load_reference("compact_hdnet", trained_run / "engines").state_dict()
+    for name, value in exported.items():
+        assert torch.equal(value, trained[f"hdnet.{name}"].half().float()), name
 
 
 def test_reference_refuses_unknown_names_and_damaged_weights(tmp_path):
@@ -193,6 +187,6 @@ def test_reference_refuses_unknown_names_and_damaged_weights(tmp_path):
 
     with pytest.raises(ModelError, match="expected one of compact_encoder"):
         load_reference("compact_decodr", tmp_path)
-    (tmp_path / "compact.pth").write_bytes(b"not weights")
+    (tmp_path / "compact_hdnet.onnx").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="re-install the package or export again"):
         load_reference("compact_hdnet", tmp_path)

@@ -71,7 +71,7 @@ def test_exported_run_segments(trained_run):
     from uois_sam_ros import Frame, Intrinsics, Segmenter
 
     manifest = json.loads((trained_run / "engines" / "manifest.json").read_text())["models"]
-    assert set(manifest) == {"compact_encoder", "compact_decoder", "compact_hdnet", "compact_weights"}
+    assert set(manifest) == {"compact_encoder", "compact_decoder", "compact_hdnet"}
     config = update(preset("compact"), {"runtime": {"model_dir": str(trained_run / "engines")}})
     frame = Frame(np.zeros((120, 160, 3), np.uint8), np.ones((120, 160), np.float32), Intrinsics(150, 150, 80, 60))
     assert Segmenter(config).segment(frame).label.shape == (120, 160)

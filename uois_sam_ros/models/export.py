@@ -1,11 +1,13 @@
-"""Write the compact model as ONNX files, and the same weights for torch.
+"""Write the compact model as ONNX files, and read the torch networks back from them.
 
-Weights are rounded to fp16 before export and stored as fp16 in both files (half the size); the
-networks compute in fp32, so torch and ONNX Runtime run the very same numbers.
+Weights are rounded to fp16 before export and stored as fp16 (half the size); the networks compute
+in fp32. Initialisers keep the names of the torch parameters, so that one file serves ONNX Runtime
+and torch with the very same numbers.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,13 @@ import torch
 from ..errors import ModelError
 from .compact import CompactModel
 from .layers import fold_batch_norm
-from .spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET, ModelSpec
+from .spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET, SPECS, ModelSpec
 
 OPSET = 18
 #: Initialisers with fewer values stay fp32.
 SMALL = 256
-WEIGHTS = "compact.pth"
+#: Suffix of an initialiser that is stored as fp16.
+HALF = "_half"
 
 
 def prepare(model: CompactModel) -> CompactModel:
@@ -35,14 +38,11 @@ def prepare(model: CompactModel) -> CompactModel:
 def export_compact(model: CompactModel, folder: str | Path) -> dict[str, Path]:
     """Export encoder, decoder and HDNet; return spec name -> file.
 
-    The model must have gone through ``prepare``; it is written to ``compact.pth`` too.
+    The model must have gone through ``prepare``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model = model.eval()
-    state = {key: value.half() if value.dtype.is_floating_point else value
-             for key, value in model.state_dict().items()}
-    torch.save(state, folder / WEIGHTS)
     image = torch.zeros(1, 13, 240, 320)
     with torch.no_grad():
         features = model.encoder(image)
@@ -60,33 +60,37 @@ def export_compact(model: CompactModel, folder: str | Path) -> dict[str, Path]:
 
 
 def load_reference(name: str, folder: str | Path) -> torch.nn.Module:
-    """Return the torch network ``name`` with the weights in ``folder/compact.pth``.
+    """Return the torch network ``name`` with the weights of ``folder/<name>.onnx``.
 
     Raises:
-        ModelError: unknown name, missing, damaged or foreign weights.
+        ModelError: unknown name; missing, damaged or foreign file.
     """
-    parts = {COMPACT_ENCODER.name: "encoder", COMPACT_DECODER.name: "decoder", COMPACT_HDNET.name: "hdnet"}
+    import onnx
+
+    parts = {spec.name: spec.name.removeprefix("compact_") for spec in SPECS.values()}
     if name not in parts:
         raise ModelError(f"torch model: expected one of {', '.join(parts)}, got '{name}'")
-    path = Path(folder) / WEIGHTS
-    model = fold_batch_norm(CompactModel().eval())
+    path = Path(folder) / f"{name}.onnx"
+    module = getattr(fold_batch_norm(CompactModel().eval()), parts[name])
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict({key: value.float() if value.dtype.is_floating_point else value
-                               for key, value in state.items()})
-    except Exception as error:  # torch raises many types for damaged files
-        raise ModelError(f"weights {path}: expected the compact model's, got: {error}; "
+        stored = {tensor.name.removesuffix(HALF): tensor for tensor in onnx.load(path).graph.initializer}
+        module.load_state_dict({key: torch.tensor(onnx.numpy_helper.to_array(stored[key])).to(value.dtype)
+                                for key, value in module.state_dict().items()})
+    except Exception as error:  # protobuf, onnx and torch raise many types for damaged files
+        raise ModelError(f"weights {path}: expected those of {name}, got: {error!r}; "
                          "re-install the package or export again") from error
-    return getattr(model.eval(), parts[name])
+    return module.eval()
 
 
 def _export(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: tuple, folder: Path) -> Path:
     import onnx
 
     path = folder / f"{spec.name}.onnx"
-    program = torch.onnx.export(
-        module, inputs, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes, optimize=True,
-        input_names=list(spec.input_names), output_names=list(spec.output_names), verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about renamed axes and deprecations inside the exporter
+        program = torch.onnx.export(
+            module, inputs, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes, optimize=False,
+            input_names=list(spec.input_names), output_names=list(spec.output_names), verbose=False)
     model = program.model_proto
     model.ir_version = min(model.ir_version, 10)
     store_as_half(model)
@@ -109,9 +113,9 @@ def store_as_half(model) -> None:
         if values.size < SMALL or not np.array_equal(half.astype(np.float32), values):
             continue
         name = tensor.name
-        stored = numpy_helper.from_array(half, f"{name}_half")
+        stored = numpy_helper.from_array(half, f"{name}{HALF}")
         tensor.CopyFrom(stored)
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT,
+        casts.append(helper.make_node("Cast", [f"{name}{HALF}"], [name], to=onnx.TensorProto.FLOAT,
                                       name=f"{name}_cast"))
     kept = list(model.graph.node)
     del model.graph.node[:]

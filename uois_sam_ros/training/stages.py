@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..models.compact import CompactModel
-from ..models.export import WEIGHTS, export_compact, prepare
+from ..models.export import export_compact, prepare
 from ..runtime import manifest
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
@@ -55,8 +55,6 @@ def export(out: str, engines: str) -> None:
                              parameters=parameters[name.removeprefix("compact_")],
                              training=training)
         print(f"wrote {file}")
-    manifest.write_entry(engines, "compact_weights", WEIGHTS, preset="compact",
-                         parameters=sum(parameters.values()), training=training)
 
 
 def _tokens(model: CompactModel, data: str, run: Path, views: int, seed: int, *, fresh: bool) -> TokenSet:
