@@ -28,7 +28,7 @@ bench: $(DEV)/.ready
 $(RUN)/.ready: $(CODE)
 	$(call venv,$(RUN))
 	$(RUN)/bin/python -m pip install --quiet --disable-pip-version-check .
-	@rm -rf build $(wildcard *.egg-info)
+	@rm -rf build *.egg-info
 	@touch $@
 
 $(DEV)/.ready: setup.py pyproject.toml

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -141,14 +143,24 @@ def test_folding_batch_norm_changes_nothing(model):
             assert torch.allclose(before, after, atol=1e-3)
 
 
+@pytest.fixture(params=["just exported", "shipped"])
+def engines(request, trained_run):
+    """A folder of exported networks: those of the short training here, and those in the package."""
+    if request.param == "just exported":
+        return trained_run / "engines"
+    folder = Path(__file__).resolve().parents[1] / "engines"
+    if not (folder / "manifest.json").exists():
+        pytest.skip("engines/manifest.json is not there")
+    return folder
+
+
 @pytest.mark.parametrize("size,prompts", [((240, 320), 5), ((96, 176), 1), ((240, 432), 40)])
-def test_onnx_runtime_equals_torch(trained_run, size, prompts):
+def test_onnx_runtime_equals_torch(engines, size, prompts):
     """The same exported file through both: torch code with its weights, and ONNX Runtime."""
     import onnxruntime
 
     from uois_sam_ros.models import load_reference
 
-    engines = trained_run / "engines"
     names = [spec.name for spec in (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)]
     session = {name: onnxruntime.InferenceSession(str(engines / f"{name}.onnx"), providers=["CPUExecutionProvider"])
                for name in names}

@@ -21,19 +21,20 @@ import pytest
 
 from uois_sam_ros import __version__
 from uois_sam_ros.example import box_scene
+from uois_sam_ros.models.spec import SPECS
+from uois_sam_ros.runtime.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "package.xml", "MANIFEST.in", "LICENSE", "README.md",
            "CHANGELOG.md", "resource", "launch", "engines", "uois_sam_ros")
-#: What only training, data generation and tests may need; importing it fails in the fresh environment.
+#: What only training, data generation and tests may need; the fresh environment does not find it.
 NOT_AT_RUN_TIME = ("torch", "onnx", "onnxscript", "mujoco", "embreex", "scipy", "matplotlib", "pytest", "rclpy")
 GUARD = f"""
-import sys
-class Guard:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {NOT_AT_RUN_TIME!r}:
-            raise ImportError(f"{{name}} is not a run-time package")
-sys.meta_path.insert(0, Guard())
+from importlib.machinery import PathFinder
+search = PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in {NOT_AT_RUN_TIME!r} else search(name, path, target)
+PathFinder.find_spec = staticmethod(find_spec)
 """
 SHIPPED = sorted(path.name for path in (ROOT / "engines").glob("*.onnx"))
 needs_models = pytest.mark.skipif(not SHIPPED, reason="engines/ holds no models")
@@ -79,8 +80,8 @@ def fresh(wheel, tmp_path_factory) -> SimpleNamespace:
     python = prefix / "bin" / "python"
     run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel])
     (packages,) = prefix.glob("lib/python*/site-packages")
-    (packages / "here.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    (packages / "sitecustomize.py").write_text(GUARD)
+    (packages / "run_time_guard.py").write_text(GUARD)  # no sitecustomize: some systems bring their own
+    (packages / "here.pth").write_text("\n".join([*site.getsitepackages(), "import run_time_guard"]) + "\n")
     return SimpleNamespace(prefix=prefix, python=python, packages=packages, command=prefix / "bin" / "uois-sam")
 
 
@@ -95,12 +96,21 @@ def test_wheel_contents(wheel):
     assert not [name for name in names if name.startswith("tests")]
     packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "uois_sam_ros").rglob("__init__.py")}
     assert packages <= {str(Path(name).parent) for name in names if name.endswith("__init__.py")}
-    for name in SHIPPED:
+    for name in [*SHIPPED, *(["manifest.json"] if SHIPPED else [])]:
         assert f"{data}/uois_sam_ros/engines/{name}" in names
+    assert "uois_sam_ros/demo/tabletop.mcap" in names
     always = [line for line in text.splitlines() if line.startswith("Requires-Dist") and "extra" not in line]
     assert len(always) == 6
     assert not re.search("|".join(NOT_AT_RUN_TIME[:-2]), "\n".join(always).replace("onnxruntime", ""))
     assert "Apache-2.0" in text
+
+
+def test_guard_is_in_force(fresh, tmp_path):
+    """Without it the tests below would prove nothing about missing packages."""
+    code = ("import importlib.util as u, numpy\n"
+            f"found = [name for name in {NOT_AT_RUN_TIME!r} if u.find_spec(name)]\n"
+            "assert not found, found")
+    run([fresh.python, "-c", code], cwd=tmp_path)
 
 
 def test_every_module_imports_without_training_packages(fresh, tmp_path):
@@ -174,6 +184,16 @@ def test_colcon_build(tmp_path):
     script = prefix / "lib" / "uois_sam_ros" / "uois-sam"
     done = run([sys.executable, script, "--version"], cwd=tmp_path, env={"PYTHONPATH": str(package.parents[1])})
     assert done.stdout.split() == ["uois-sam", __version__]
+
+
+def test_the_networks_are_shipped():
+    """A source tree without them would pass every test that skips for their absence."""
+    manifest = Manifest.load(ROOT / "engines")
+    assert set(manifest.models) == set(SPECS)
+    files = [manifest.verify(name) for name in SPECS]
+    assert sorted(file.name for file in files) == SHIPPED
+    assert sum(file.stat().st_size for file in files) <= 20e6
+    assert sum(manifest.entry(name)["parameters"] for name in SPECS) <= 5e6
 
 
 def test_facts_agree():

@@ -21,7 +21,7 @@ from uois_sam_ros.selection.support import plane_pixels
 from uois_sam_ros.types import Features, Frame, Geometry, Grid, Intrinsics, MaskSet, Plane
 
 HALF = Grid((96, 128), (48, 64), (48, 64))
-ANY = SelectionConfig(min_area=0.0, max_area=1.0, score_threshold=0.0)
+ANY = SelectionConfig(edge_radius_px=0, min_area=0.0, max_area=1.0, score_threshold=0.0)
 
 
 def mask_set(masks, scores):
@@ -62,7 +62,7 @@ def test_best_hypothesis_of_each_prompt():
 
 @pytest.mark.parametrize("threshold, count", [(0.0, 2), (0.5, 2), (0.51, 1), (0.95, 0)])
 def test_score_threshold(threshold, count):
-    config = SelectionConfig(min_area=0, score_threshold=threshold)
+    config = SelectionConfig(edge_radius_px=0, min_area=0, score_threshold=threshold)
     assert len(run(boxes((4, 4, 20, 20), (40, 4, 60, 20)), [0.9, 0.5], config)) == count
 
 
@@ -79,7 +79,7 @@ def test_nothing_in_nothing_out():
     (16 / 3072, 600 / 3072, 2),  # the limits themselves are allowed
 ])
 def test_area_limits(low, high, count):
-    config = SelectionConfig(score_threshold=0, min_area=low, max_area=high)
+    config = SelectionConfig(edge_radius_px=0, score_threshold=0, min_area=low, max_area=high)
     assert len(run(boxes((2, 2, 6, 6), (20, 10, 50, 30)), [0.9, 0.8], config)) == count
 
 
@@ -129,7 +129,7 @@ def test_intersect():
 
 
 def test_max_instances_keeps_the_best():
-    config = SelectionConfig(score_threshold=0, min_area=0, max_instances=2)
+    config = SelectionConfig(edge_radius_px=0, score_threshold=0, min_area=0, max_instances=2)
     result = run(boxes((0, 0, 9, 9), (20, 0, 29, 9), (40, 0, 49, 9)), [0.5, 0.9, 0.7], config)
     assert [item.box_xyxy[0] for item in result.items] == [40, 80]
 
@@ -174,7 +174,7 @@ def test_disputed_pixels_go_to_the_stronger_claim():
 
 
 def test_sure_masks_share_pixels_by_score():
-    config = SelectionConfig(score_threshold=0, min_area=0, nms_iou=1.0, containment=1.0)
+    config = SelectionConfig(edge_radius_px=0, score_threshold=0, min_area=0, nms_iou=1.0, containment=1.0)
     result = run(boxes((4, 4, 30, 30), (20, 4, 50, 30)), [0.7, 0.9], config)
     assert (result.label[10:50, 44:56] == 1).all()  # disputed: the better one
     x0, *rest = result.items[0].box_xyxy
@@ -182,7 +182,7 @@ def test_sure_masks_share_pixels_by_score():
 
 
 def test_hidden_masks_get_no_id():
-    config = SelectionConfig(score_threshold=0, min_area=0, nms_iou=1.0, containment=1.0)
+    config = SelectionConfig(edge_radius_px=0, score_threshold=0, min_area=0, nms_iou=1.0, containment=1.0)
     result = run(boxes((4, 4, 30, 30), (10, 10, 14, 14), (40, 4, 50, 14)), [0.9, 0.8, 0.7], config)
     assert [round(item.score, 1) for item in result.items] == [0.9, 0.7]
 
@@ -253,7 +253,7 @@ def flat_geometry(height_m, z_m=0.8, valid=True, hw=(48, 64)):
 
 
 def run_depth(masks, scores, geometry, **changes):
-    config = SelectionConfig(**{"score_threshold": 0, "min_area": 0, "max_area": 1, **changes})
+    config = SelectionConfig(edge_radius_px=0, **{"score_threshold": 0, "min_area": 0, "max_area": 1, **changes})
     frame = Frame(np.zeros((96, 128, 3), np.uint8), np.full((96, 128), 0.8, np.float32),
                   Intrinsics(100, 100, 63.5, 47.5))
     return run(masks, scores, config, geometry=geometry, frame=frame)

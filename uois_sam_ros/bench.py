@@ -95,11 +95,16 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int,
     Returns:
         JSON values: "stages_ms" (name -> p50, p90, p99, mean), "frames_per_second" (of the median),
         "objects_mean", "peak_memory_mb", "machine", "threads", and "against" when asked for.
+
+    Raises:
+        ConfigError: ``against`` with a preset that has no networks to compare.
     """
     from . import machine
     from .runtime.base import thread_count
 
     segmenter, models = timed_segmenter(config)
+    if against and not models:
+        raise ConfigError(f"--against {against}: expected a preset with networks, got one without")
     rows, objects = _run(segmenter, models, frames, count)
     peak = machine.peak_memory_mb()
     stages = {name: summary([row[name] for row in rows]) for name in rows[0]}
@@ -180,8 +185,6 @@ def _compare(config: SegmenterConfig, segmenter: Segmenter, models: Sequence[Tim
     """Alternate both segmenters; a ratio above 1 says that the configured backend is faster."""
     other, other_models = timed_segmenter(
         replace(config, runtime=replace(config.runtime, backend=against)))
-    if not models:
-        raise ConfigError(f"--against {against}: expected a preset with networks, got one without")
     pairs = []
     for turn, frame in enumerate(islice(cycle(frames), WARM_UP + count)):
         sides = [(segmenter, models), (other, other_models)]

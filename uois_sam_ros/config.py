@@ -120,6 +120,12 @@ class SelectionConfig:
         low=0.0, high=1.0)
     plane_sure: float = setting(
         0.8, "refined score from which the plane veto is overruled (flat things)", low=0.0, high=1.01)
+    edge_radius_px: float = setting(
+        4.0, "mask edges snap to colour edges within about this many working pixels; 0 = off",
+        low=0.0, high=32.0)
+    edge_epsilon: float = setting(
+        0.0003, "colour variance (channels in [0, 1]) below which there is no edge to snap to",
+        low=1e-6, high=1.0)
     max_instances: int = setting(65535, "at most this many instances, best first", low=1, high=65535)
 
 

@@ -94,6 +94,9 @@ class Frame:
                 "intrinsics: expected fx, fy, cx, cy together with depth, got none; pass "
                 "intrinsics=Intrinsics(...) or drop the depth image"
             )
+        if not isinstance(self.intrinsics, Intrinsics):
+            raise FrameError(f"intrinsics: expected Intrinsics(fx, fy, cx, cy), got {self.intrinsics!r}; "
+                             "a camera matrix goes in by Intrinsics.from_matrix")
 
     @property
     def height(self) -> int:
@@ -147,7 +150,8 @@ def _check_depth(depth_m: np.ndarray, color_hw: tuple[int, int]) -> None:
     if median < low:
         raise FrameError(
             f"depth image: expected metres ({low:g} to {high:g} m), got a median of {median:g}; "
-            "the scale was applied twice or is too small: check depth_scale"
+            "these look like metres that were taken for millimetres, or the scale was applied twice: "
+            "check depth_scale (1 for metres, 0.001 for millimetres)"
         )
 
 

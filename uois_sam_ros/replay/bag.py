@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,19 @@ class BagInput:
     """
 
     def __init__(self, path: Path, options: InputOptions = InputOptions()) -> None:
-        if options.slop_s < 0:
+        if not 0 <= options.slop_s < float("inf"):
             raise InputError(f"--slop: expected seconds, 0 or more, got {options.slop_s:g}")
         self._bag, self._options = BagFile(path), options
         self.source = path.resolve().stem if path.is_file() else path.resolve().name
         types, counts = self._bag.types, self._bag.counts
         if sum(counts.values()) == 0:
             raise InputError(f"{path}: expected recorded messages, got none; {list_topics(types)}")
-        self.topics: Topics = choose_topics(types, self._bag.first_encodings(), options)
+        topics = choose_topics(types, self._bag.first_encodings(), options)
+        self.topics: Topics = topics if options.read_depth else replace(topics, depth="")
         self.count: int | None = counts[self.topics.color]
         if self.count == 0:
             raise InputError(f"{path}: expected images on {self.topics.color}, got none; {list_topics(types)}")
-        self._first_info = self._bag.first(self.topics.info) if self.topics.info else None
+        self._first_info = self._first_raw(self.topics.info)
         if self.topics.depth and options.intrinsics is None and self._first_info is None:
             raise InputError(f"{path}: expected a sensor_msgs/msg/CameraInfo topic with messages, got none; pass "
                              f"--intrinsics fx,fy,cx,cy; {list_topics(types)}")
@@ -64,7 +66,6 @@ class BagInput:
         while True:
             try:
                 topic, log_ns, raw = next(messages)
-                stamp = header_stamp_ns(raw) or log_ns
             except StopIteration:
                 break
             except UoisError as error:
@@ -72,8 +73,9 @@ class BagInput:
                 break
             role = roles[topic]
             if role == "info":
-                info = self._decode(topic, raw)
+                info = raw
                 continue
+            stamp = _stamp_ns(raw, log_ns)
             if role == "color":
                 ready = sync.push_lead(stamp, (seen, raw, info))
                 seen += 1
@@ -108,13 +110,13 @@ class BagInput:
         except UoisError as error:
             yield Sample(self.source, name, error=str(error))
 
-    def _sample(self, name: str, match: Matched, raw_color: bytes, info: Any) -> Sample:
+    def _sample(self, name: str, match: Matched, raw_color: bytes, info: bytes | None) -> Sample:
         topics = self.topics
         color = decode_color(self._decode(topics.color, raw_color), topics.color)
         depth_m = truth = None
         intrinsics = self._options.intrinsics
-        if intrinsics is None and info is not None:
-            intrinsics = decode_intrinsics(info, color.shape[:2], topics.info)
+        if intrinsics is None and info is not None and topics.depth:  # colour alone needs none
+            intrinsics = decode_intrinsics(self._decode(topics.info, info), color.shape[:2], topics.info)
         if topics.depth:
             message = self._decode(topics.depth, match.others["depth"])
             depth_m = decode_depth(message, self._options.depth_scale or DEPTH_SCALE, topics.depth)
@@ -127,3 +129,14 @@ class BagInput:
 
     def _decode(self, topic: str, raw: bytes) -> Any:
         return self._bag.decode(topic, raw)
+
+    def _first_raw(self, topic: str) -> bytes | None:
+        return next((raw for _, _, raw in self._bag.messages([topic])), None) if topic else None
+
+
+def _stamp_ns(raw: bytes, log_ns: int) -> int:
+    """Header stamp, or the log time where there is none; decoding reports what is wrong with it."""
+    try:
+        return header_stamp_ns(raw) or log_ns
+    except FrameError:
+        return log_ns

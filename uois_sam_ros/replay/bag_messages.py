@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FrameError, InputError
-
-_SUFFIXES = (".mcap", ".db3")
-_IMAGE = "sensor_msgs/msg/Image"
+from .sources import BAG_SUFFIXES
+from .topics import IMAGE
 
 
 class BagFile:
@@ -33,7 +32,7 @@ class BagFile:
         self._path = path
         self._paths = [path]
         if path.is_dir() and not (path / "metadata.yaml").exists():
-            self._paths = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+            self._paths = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
         self._reader_type = AnyReader
         self._fallback = get_typestore(Stores.ROS2_HUMBLE)
         with self._open() as reader:
@@ -84,7 +83,7 @@ class BagFile:
         """Return topic -> encoding of its first message, raw images only."""
         found = {}
         for topic, kind in self.types.items():
-            if kind == _IMAGE and self.counts[topic]:
+            if kind == IMAGE and self.counts[topic]:
                 try:
                     found[topic] = self.first(topic).encoding
                 except (FrameError, InputError):

@@ -44,8 +44,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def run_segment(args: argparse.Namespace) -> int:
     """Segment every frame; 1 when a frame was refused, else 0."""
     from ..pipeline import Segmenter
-    from .evaluate import Report, ScoredFrame, track
-    from .metrics import score_frame
+    from .evaluate import Report, score_sample, track
     from .report import format_report, format_run
     from .results import write_result
 
@@ -67,8 +66,7 @@ def run_segment(args: argparse.Namespace) -> int:
         total_ms = float(result.timings_ms.get("total", 0.0))
         runs.append((sample.source, len(result), total_ms, result.depth_used))
         if sample.truth is not None:
-            scores = score_frame(result.label, sample.truth, sample.ignore)
-            scored.append(ScoredFrame(sample.source, sample.name, scores, total_ms, dict(sample.tags)))
+            scored.append(score_sample(sample, result))
     _print_notes(samples)
     print(format_run(runs, len(refused), str(args.out)))
     if scored:

@@ -37,8 +37,23 @@ class ScoredFrame:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+class BySource:
+    """What results over the frames of several sources share; each frame knows its ``source``."""
+
+    frames: tuple[Any, ...]
+
+    @property
+    def sources(self) -> list[str]:
+        """Sources with frames, in order of appearance."""
+        return list(dict.fromkeys(frame.source for frame in self.frames))
+
+    def of(self, source: str) -> list[Any]:
+        """Frames of one source; ``all`` gives every frame."""
+        return [frame for frame in self.frames if source in (ALL, frame.source)]
+
+
 @dataclass(frozen=True)
-class Report:
+class Report(BySource):
     """What an evaluation found.
 
     Attributes:
@@ -50,15 +65,6 @@ class Report:
     frames: tuple[ScoredFrame, ...]
     unlabelled: int = 0
     refused: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def sources(self) -> list[str]:
-        """Sources with scored frames, in order of appearance."""
-        return list(dict.fromkeys(frame.source for frame in self.frames))
-
-    def of(self, source: str) -> list[ScoredFrame]:
-        """Scored frames of one source; ``all`` gives every frame."""
-        return [frame for frame in self.frames if source in (ALL, frame.source)]
 
     def rows(self) -> dict[str, FrameScores]:
         """Mean over frames a source, and over all frames in row ``all``."""
@@ -112,10 +118,15 @@ def evaluate(segmenter: FrameSegmenter, samples: Input | Iterable[Sample], *,
         if sample.truth is None:
             unlabelled += 1
             continue
-        scores = score_frame(result.label, sample.truth, sample.ignore)
-        total_ms = float(result.timings_ms.get("total", 0.0))
-        scored.append(ScoredFrame(sample.source, sample.name, scores, total_ms, dict(sample.tags)))
+        scored.append(score_sample(sample, result))
     return Report(tuple(scored), unlabelled, tuple(refused))
+
+
+def score_sample(sample: Sample, result: Instances) -> ScoredFrame:
+    """Score the result of a sample that has truth."""
+    scores = score_frame(result.label, sample.truth, sample.ignore)
+    total_ms = float(result.timings_ms.get("total", 0.0))
+    return ScoredFrame(sample.source, sample.name, scores, total_ms, dict(sample.tags))
 
 
 def shift_depth(pixels: int) -> Callable[[Frame], Frame]:

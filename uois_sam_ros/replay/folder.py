@@ -62,9 +62,9 @@ class FolderInput:
         color = to_rgb(read_image(Path(f"{stem}{_COLOR}")))
         depth_file = Path(f"{stem}_depth.png")
         depth_m = None
-        if depth_file.exists():
+        if self._options.read_depth and depth_file.exists():
             depth_m = to_metres(read_image(depth_file), self._depth_scale(entry, depth_file), str(depth_file))
-        intrinsics, tags = self._intrinsics(entry, color.shape[:2])
+        intrinsics, tags = (None, {}) if depth_m is None else self._intrinsics(entry, color.shape[:2])
         frame = Frame(color, depth_m, intrinsics, entry.name)
         truth = _optional(Path(f"{stem}_label.png"), color.shape[:2])
         ignore = _optional(Path(f"{stem}_ignore.png"), color.shape[:2])
@@ -76,6 +76,9 @@ class FolderInput:
         if scale is None:
             raise InputError(f"{file}: expected depth_scale in manifest.json, got none; pass "
                              "--depth-scale (0.001 for millimetres)")
+        if not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
+            raise InputError(f"{entry.folder / 'manifest.json'}: expected depth_scale in metres per unit, above 0, "
+                             f"got {scale!r}; correct it or pass --depth-scale (0.001 for millimetres)")
         return float(scale)
 
     def _intrinsics(self, entry: _Entry, hw: tuple[int, int]) -> tuple[Intrinsics | None, dict[str, str]]:
@@ -90,6 +93,9 @@ class FolderInput:
             raise InputError(f"{entry.folder / 'manifest.json'}: expected intrinsics with fx, fy, cx "
                              f"and cy, got {values!r}") from error
         native = entry.facts.get("native_resolution") or entry.facts.get("resolution")
+        if native is not None and not _is_size(native):
+            raise InputError(f"{entry.folder / 'manifest.json'}: expected the resolution as [width, height] in pixels, "
+                             f"got {native!r}; it says which picture size the intrinsics belong to")
         return fit_intrinsics(intrinsics, hw, tuple(native) if native else None)
 
 
@@ -113,6 +119,11 @@ def fit_intrinsics(intrinsics: Intrinsics, image_hw: tuple[int, int],
     return intrinsics.scaled(factor, factor), {"note": note}
 
 
+def _is_size(value: Any) -> bool:
+    return (isinstance(value, list) and len(value) == 2
+            and all(isinstance(side, (int, float)) and side > 0 for side in value))
+
+
 def _list_source(folder: Path) -> list[_Entry]:
     manifest_file = folder / "manifest.json"
     manifest: dict[str, Any] = {}
@@ -125,6 +136,10 @@ def _list_source(folder: Path) -> list[_Entry]:
                              f"(each with a name), got: {error!r}") from error
     else:
         images = {}
+    for name in images:
+        if not name or Path(name).name != name:
+            raise InputError(f"{manifest_file}: expected image names without folders, got '{name}'; "
+                             "pictures lie beside their manifest")
     shared = {key: manifest[key] for key in ("depth_scale", "intrinsics", "native_resolution")
               if key in manifest}
     names = sorted({file.name[: -len(_COLOR)] for file in folder.glob(f"*{_COLOR}")} | set(images))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config import SegmenterConfig, preset, update
 from ..errors import ConfigError, FrameError
-from .evaluate import ALL, track
+from .evaluate import BySource, track
 from .metrics import FrameScores, score_frame
 from .sources import Input, Sample
 from .stage_metrics import PromptScores, SelectionScores, score_prompts, score_selection
@@ -37,22 +37,13 @@ class LadderFrame:
 
 
 @dataclass(frozen=True)
-class LadderResult:
+class LadderResult(BySource):
     """All frames, the rungs in order, and what was refused by all rungs."""
 
     rungs: tuple[str, ...]
     frames: tuple[LadderFrame, ...]
     refused: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
-
-    @property
-    def sources(self) -> list[str]:
-        """Sources in order of appearance."""
-        return list(dict.fromkeys(frame.source for frame in self.frames))
-
-    def of(self, source: str) -> list[LadderFrame]:
-        """Frames of a source; ``all`` gives every frame."""
-        return [frame for frame in self.frames if source in (ALL, frame.source)]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

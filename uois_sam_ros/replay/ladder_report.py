@@ -14,6 +14,8 @@ from .report import format_table
 
 _HEAD = ("", "frames", "F", "bF", "%75", "over-seg", "merged", "prompts", "prompt P", "prompt R",
          "F gained [95 % interval]", "")
+#: With fewer frames every resample is nearly the same and an interval says nothing.
+MIN_FRAMES = 3
 CAPTION = ("Percent, mean over frames; every rung has the same network and post-processing. F gained: against the row\n"
            "above, paired over frames, 95 % bootstrap interval; where it includes 0 no gain is shown.")
 
@@ -54,6 +56,8 @@ def compare(frames: Sequence[LadderFrame], above: str, rung: str) -> tuple[str, 
         return "", ""
     gain = paired_difference([100 * frame.scores[above].overlap_f for frame in both],
                              [100 * frame.scores[rung].overlap_f for frame in both])
+    if len(both) < MIN_FRAMES:
+        return f"{gain.mean:+.1f}", "too few frames"
     verdict = "no gain shown" if not gain.excludes_zero else "gain" if gain.mean > 0 else "loss"
     return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]", verdict
 

@@ -89,12 +89,15 @@ def decode_intrinsics(message: Any, image_hw: tuple[int, int], what: str) -> Int
     Raises:
         FrameError: empty K (an uncalibrated camera), or another aspect ratio.
     """
-    intrinsics = Intrinsics.from_matrix(message.k if hasattr(message, "k") else message.K)
+    try:
+        intrinsics = Intrinsics.from_matrix(message.k if hasattr(message, "k") else message.K)
+    except FrameError as error:
+        raise FrameError(f"{what}: {error} with --intrinsics fx,fy,cx,cy") from error
     height, width = image_hw
     if (message.width, message.height) in ((width, height), (0, 0)):
         return intrinsics
-    scale_x, scale_y = width / message.width, height / message.height
-    if abs(scale_x / scale_y - 1) > 0.02:
+    scale_x, scale_y = width / max(message.width, 1), height / max(message.height, 1)
+    if abs(scale_x - scale_y) > 0.02 * scale_y:
         raise FrameError(f"{what}: expected camera info for {width}x{height}, got one for "
                          f"{message.width}x{message.height}; choose another --info-topic or pass --intrinsics")
     return intrinsics.scaled(scale_x, scale_y)
@@ -113,7 +116,10 @@ def read_raw(message: Any, what: str) -> np.ndarray:
     row = message.width * channels * dtype.itemsize
     data = np.frombuffer(message.data, dtype=np.uint8)
     step = message.step or row
-    if step < row or data.size < step * (message.height - 1) + row or row == 0:
+    if row == 0 or message.height == 0:
+        raise FrameError(f"{what}: expected an image with pixels, got {message.width}x{message.height}; "
+                         "check the driver that recorded it")
+    if step < row or data.size < step * (message.height - 1) + row:
         raise FrameError(f"{what}: expected {message.height} rows of {step} bytes ({message.width} pixels "
                          f"{message.encoding}), got {data.size} bytes; the message is cut off")
     rows = np.lib.stride_tricks.as_strided(data, (message.height, row), (step, 1), writeable=False)

@@ -60,10 +60,13 @@ def input_from(args: argparse.Namespace) -> Input:
     Raises:
         InputError: see ``open_input``.
     """
-    if args.depth_scale is not None and args.depth_scale <= 0:
+    if args.depth_scale is not None and not 0 < args.depth_scale < float("inf"):
         raise InputError(f"--depth-scale: expected metres per unit, above 0, got {args.depth_scale:g}")
+    if args.max_frames < 0:
+        raise InputError(f"--max-frames: expected 0 (all) or more, got {args.max_frames}")
     options = InputOptions(args.color_topic, args.depth_topic, args.info_topic, args.truth_topic, args.slop,
-                           args.intrinsics, args.depth_scale, args.color, args.depth_image)
+                           args.intrinsics, args.depth_scale, args.color, args.depth_image,
+                           read_depth=args.depth != "off")
     samples = open_input(args.input, options)
     return FirstFrames(samples, args.max_frames) if args.max_frames > 0 else samples
 

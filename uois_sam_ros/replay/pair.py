@@ -21,21 +21,22 @@ class PairInput:
     def __init__(self, options: InputOptions) -> None:
         if not options.color:
             raise InputError(f"--depth-image {options.depth}: expected --color FILE with it, got none")
-        if options.depth and options.intrinsics is None:
+        self._depth = options.depth if options.read_depth else ""
+        if self._depth and options.intrinsics is None:
             raise InputError("--intrinsics: expected fx,fy,cx,cy together with a depth image, got none; "
                              "take K of the colour camera")
-        if options.depth and options.depth_scale is None and Path(options.depth).suffix == ".png":
+        if self._depth and options.depth_scale is None and Path(self._depth).suffix.lower() == ".png":
             raise InputError("--depth-scale: expected metres per unit of the depth image (0.001 for "
                              "millimetres), got none")
         self._options = options
         self.count: int | None = 1
 
     def __iter__(self) -> Iterator[Sample]:
-        color, depth = Path(self._options.color), Path(self._options.depth)
+        color, depth = Path(self._options.color), Path(self._depth)
         name = color.stem.removesuffix("_color")
         try:
             depth_m = None
-            if self._options.depth:
+            if self._depth:
                 depth_m = to_metres(read_image(depth), self._options.depth_scale or 1.0, str(depth))
             frame = Frame(to_rgb(read_image(color)), depth_m, self._options.intrinsics, name)
         except UoisError as error:

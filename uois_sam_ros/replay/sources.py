@@ -48,6 +48,7 @@ class InputOptions:
         intrinsics: of the colour image; overrides what the input says.
         depth_scale: metres per unit of integer depth; overrides what the input says.
         color, depth: the files of a single pair.
+        read_depth: False leaves depth, and what is wrong with it, alone: colour only.
     """
 
     color_topic: str = ""
@@ -59,6 +60,7 @@ class InputOptions:
     depth_scale: float | None = None
     color: str = ""
     depth: str = ""
+    read_depth: bool = True
 
 
 class Input(Protocol):
@@ -82,12 +84,12 @@ def open_input(path: str | Path | None, options: InputOptions = InputOptions()) 
     """
     if options.color or options.depth:
         if path:
-            raise InputError(f"input: expected either a path or --color/--depth, got both ({path})")
+            raise InputError(f"input: expected either a path or --color and --depth-image, got both ({path})")
         from .pair import PairInput
 
         return PairInput(options)
     if not path:
-        raise InputError("input: expected a recording, a folder or --color with --depth, got nothing")
+        raise InputError("input: expected a recording, a folder or --color FILE, got nothing; see --help")
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: expected a recording or a folder, got no such file or folder")

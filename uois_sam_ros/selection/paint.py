@@ -9,6 +9,7 @@ import numpy as np
 
 from ..types import Grid
 from .candidates import Box, Candidates
+from .snap import EdgeSnapper
 
 #: Working pixels of logits kept around a mask's box, so that interpolation sees the zero crossing.
 MARGIN = 2
@@ -16,6 +17,8 @@ MARGIN = 2
 LOGIT_CAP = 6.0
 #: Pieces smaller than this share of their mask are crumbs and stay unpainted.
 CRUMB = 0.02
+#: Snapping must leave at least this share of a mask's area.
+KEPT = 0.75
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,12 @@ class Painting:
     windows: tuple[Box, ...]
 
 
-def paint(candidates: Candidates, grid: Grid) -> Painting:
+def paint(candidates: Candidates, grid: Grid, snapper: EdgeSnapper | None = None) -> Painting:
     """Give every pixel to the mask that claims it most, by score times logit.
 
     Args:
         candidates: at most 65535 masks, best score first. One without any pixel left gets no id.
+        snapper: moves mask edges to colour edges first; ``None`` leaves them where they are.
     """
     height, width = grid.native_hw
     claims = np.zeros((height, width), dtype=np.float32)
@@ -47,6 +51,8 @@ def paint(candidates: Candidates, grid: Grid) -> Painting:
         x0, y0, x1, y1 = window = native_window(candidates.boxes[index], grid)
         windows.append(window)
         claim = native_logits(clean_logits(candidates, index), candidates.boxes[index], window, grid)
+        if snapper is not None:
+            claim = snapped(claim, window, snapper)
         np.minimum(claim, LOGIT_CAP, out=claim)
         claim *= candidates.scores[index]
         held = claims[y0:y1, x0:x1]
@@ -57,6 +63,13 @@ def paint(candidates: Candidates, grid: Grid) -> Painting:
                if (label[y0:y1, x0:x1] == index + 1).any()]
     return Painting(keep_ids(label, visible, len(candidates)), visible,
                     tuple(windows[index] for index in visible))
+
+
+def snapped(claim: np.ndarray, window: Box, snapper: EdgeSnapper) -> np.ndarray:
+    """Return the snapped logits, or ``claim`` itself where snapping would eat a thin or tiny mask."""
+    moved = snapper.snap(claim, window)
+    before, after = np.count_nonzero(claim > 0), np.count_nonzero(moved > 0)
+    return moved if after >= KEPT * before else claim
 
 
 def keep_ids(label: np.ndarray, keep: list[int], count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from .describe import describe
 from .limits import within_area, within_size
 from .nms import suppress
 from .paint import paint
+from .snap import EdgeSnapper
 from .support import off_plane
 
 
@@ -18,7 +19,7 @@ def select(frame: Frame, features: Features, mask_set: MaskSet, config: Selectio
     """Turn scored masks into instances.
 
     Each prompt's best hypothesis; score, area and (with depth) size limits; plane veto; suppression
-    of overlapping masks; overlap-free painting at native resolution.
+    of overlapping masks; overlap-free painting at native resolution with mask edges snapped to colour edges.
     """
     candidates = best_hypotheses(mask_set, features.grid, score_threshold=config.score_threshold)
     return select_candidates(frame, features, candidates, config)
@@ -38,11 +39,18 @@ def select_candidates(frame: Frame, features: Features, candidates: Candidates,
         candidates = candidates.subset(_indices(keep))
     candidates = candidates.subset(suppress(
         candidates, iou=config.nms_iou, containment=config.containment, limit=config.max_instances))
-    painting = paint(candidates, features.grid)
+    painting = paint(candidates, features.grid, _edge_snapper(frame, features, config) if len(candidates) else None)
     depth = frame.depth_m if geometry is not None else None
     items = describe(painting.label, painting.windows, candidates.scores[painting.candidates], depth,
                      frame.intrinsics)
     return Instances(painting.label, items, depth_used=geometry is not None)
+
+
+def _edge_snapper(frame: Frame, features: Features, config: SelectionConfig) -> EdgeSnapper | None:
+    if config.edge_radius_px == 0:
+        return None
+    native_px = config.edge_radius_px / min(features.grid.scale_xy)
+    return EdgeSnapper(frame.color, native_px, config.edge_epsilon)
 
 
 def _indices(keep: np.ndarray) -> list[int]:

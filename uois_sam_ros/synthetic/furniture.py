@@ -11,7 +11,6 @@ import numpy as np
 
 from . import primitives
 from .arrangement import Stock, about_z
-from .holders import fixture
 from .model import ObjectModel, Piece, Placed, Surface
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ConfigError, InputError
 from .model import MATERIALS, Camera, Light, Render, Scene
 from .sensor import HOLDOUT_SENSOR, SENSORS, simulate
-from .shards import FORMAT_VERSION, MANIFEST, ShardWriter, SyntheticFrame
+from .shards import FORMAT_VERSION, MANIFEST, ShardWriter, SyntheticFrame, read_manifest
 
 SCENES_PER_SHARD = 8
 SPLITS = ("train", "test")
@@ -178,22 +178,17 @@ def _relight(scene: Scene, rng: np.random.Generator) -> tuple[tuple[Light, ...],
 
 
 def _resume(folder: Path, arguments: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    path = folder / MANIFEST
-    if not path.exists():
+    manifest = read_manifest(folder)
+    if not manifest:
         if any(folder.glob("shard_*.npz")):
             raise InputError(f"{folder}: expected an empty folder or one with {MANIFEST}, found shards without it; "
                              "give another folder")
         return {}
-    try:
-        manifest = json.loads(path.read_text())
-        before, shards = manifest["arguments"], manifest["shards"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a shard manifest, got something unreadable ({error}); "
-                         "give another folder") from error
-    if before != arguments or manifest.get("format") != FORMAT_VERSION:
+    before = manifest.get("arguments")
+    if before != arguments:
         raise InputError(f"{folder}: expected frames made with {arguments}, found some made with {before}; "
                          "give another folder")
-    return {entry["number"]: entry for entry in shards
+    return {entry["number"]: entry for entry in manifest["shards"]
             if (folder / entry["file"]).is_file() and (folder / entry["file"]).stat().st_size == entry["bytes"]}
 
 

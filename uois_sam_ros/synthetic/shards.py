@@ -109,7 +109,7 @@ class ShardReader:
 
     def __init__(self, folder: str | Path, *, cache: int = 4, verify: bool = False) -> None:
         self.folder = Path(folder)
-        self.manifest = _read_manifest(self.folder)
+        self.manifest = read_manifest(self.folder)
         if self.manifest:
             entries = self.manifest["shards"]
             self._paths = [self.folder / entry["file"] for entry in entries]
@@ -189,7 +189,12 @@ def _load(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
                          f"({error}); delete it and generate again") from error
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a shard folder; empty when it has none (yet).
+
+    Raises:
+        InputError: no such folder, an unreadable manifest, or one of another format.
+    """
     if not folder.is_dir():
         raise InputError(f"shard folder {folder}: expected a folder, found none; "
                          "make one with: uois-sam synth --out DIR --scenes N --seed S")

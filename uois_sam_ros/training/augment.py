@@ -35,7 +35,7 @@ class AugmentConfig:
     shift_px: int = 3
     depth_noise: float = 0.3
     depth_holes: float = 0.3
-    lying_object: float = 0.15
+    lying_object: float = 0.35
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ STAGES = """stages, in this order (each reads what the one before wrote into --o
 
 example:
   uois-sam synth --out data/train --scenes 2500 --seed 1
-  uois-sam train base   --data data/train --out runs/a --samples 60000 --size 144x192 --size 240x320
+  uois-sam train base   --data data/train --out runs/a --samples 60000 --size 144x192 --size 192x256
   uois-sam train iou    --data data/train --out runs/a
   uois-sam train hdnet  --data data/train --out runs/a
   uois-sam train export --out runs/a --engines engines
@@ -33,7 +33,7 @@ def register(subparsers) -> None:
     parser.add_argument("--data", metavar="DIR", help="folder of shards made by 'uois-sam synth'")
     parser.add_argument("--samples", type=int, default=60000, help="base: views to see in all (%(default)s)")
     parser.add_argument("--size", action="append", type=_size, metavar="HxW",
-                        help="base: working size, multiples of 16; repeat to mix sizes (240x320)")
+                        help="base, iou: working size, multiples of 16; repeat to mix sizes (192x256)")
     parser.add_argument("--batch", type=int, default=12, help="base: views a step (%(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3, help="base: peak learning rate (%(default)s)")
     parser.add_argument("--decay-from", type=float, default=0.6,
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if args.stage == "export":
         stages.export(args.out, args.engines)
     else:
-        stages.scores(args.stage, args.data, args.out, views=args.views, epochs=args.epochs,
-                      seed=args.seed, command=command)
+        stages.scores(args.stage, args.data, args.out, views=args.views, sizes=_sizes(args),
+                      epochs=args.epochs, seed=args.seed, command=command)
     return 0
 
 
@@ -84,9 +84,12 @@ def _base(args: argparse.Namespace, command: str) -> int:
     config = BaseConfig(data=args.data, out=args.out, samples=args.samples, lr=args.lr,
                         decay_from=args.decay_from, workers=args.workers, device=args.device,
                         amp=args.amp, seed=args.seed, command=command)
-    sizes = tuple(args.size or [(240, 320)])
-    print(f"wrote {train_base(config, SampleConfig(sizes=sizes, batch=args.batch, seed=args.seed))}")
+    print(f"wrote {train_base(config, SampleConfig(sizes=_sizes(args), batch=args.batch, seed=args.seed))}")
     return 0
+
+
+def _sizes(args: argparse.Namespace) -> tuple[tuple[int, int], ...]:
+    return tuple(args.size or [(192, 256)])
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -20,13 +20,18 @@ SCORE_PROMPTS = 20
 SCORE_BACKGROUND = 0.4
 
 
-def scores(stage: str, data: str, out: str, *, views: int, epochs: int, seed: int, command: str) -> Path:
-    """Run stage "iou" or "hdnet"; return its checkpoint."""
+def scores(stage: str, data: str, out: str, *, views: int, sizes: tuple[tuple[int, int], ...],
+           epochs: int, seed: int, command: str) -> Path:
+    """Run stage "iou" or "hdnet"; return its checkpoint.
+
+    Args:
+        views, sizes: how many training views the clicks come from, and at which working sizes (h, w).
+    """
     run = Path(out)
     before = load_checkpoint(run / ("base.pth" if stage == "iou" else "iou.pth"))
     model = CompactModel().eval()
     model.load_state_dict(before["average"] if stage == "iou" else before["model"])
-    tokens = _tokens(model, data, run, views, seed, fresh=stage == "iou")
+    tokens = _tokens(model, data, run, views, sizes, seed, fresh=stage == "iou")
     train = train_iou if stage == "iou" else train_hdnet
     history = train(model, tokens, ScoreConfig(epochs=epochs, seed=seed))
     last = tokens.subset(tokens.view >= int(tokens.view.max()) * 0.85)
@@ -57,12 +62,14 @@ def export(out: str, engines: str) -> None:
         print(f"wrote {file}")
 
 
-def _tokens(model: CompactModel, data: str, run: Path, views: int, seed: int, *, fresh: bool) -> TokenSet:
+def _tokens(model: CompactModel, data: str, run: Path, views: int, sizes: tuple[tuple[int, int], ...],
+            seed: int, *, fresh: bool) -> TokenSet:
     """Collect tokens, or read those that the iou stage collected for the same weights."""
     path = run / "tokens.pth"
     if not fresh and path.exists():
         return TokenSet(**torch.load(path, weights_only=True))
-    sample = SampleConfig(batch=4, prompts=SCORE_PROMPTS, background_share=SCORE_BACKGROUND, seed=seed + 7919)
+    sample = SampleConfig(sizes=sizes, batch=4, prompts=SCORE_PROMPTS,
+                          background_share=SCORE_BACKGROUND, seed=seed + 7919)
     tokens = collect_tokens(model, data, views, sample)
     torch.save({name: getattr(tokens, name) for name in TokenSet.__dataclass_fields__}, path)
     return tokens

@@ -1,0 +1,62 @@
+"""Edge snapping: masks move to the colour edge, and nothing is lost where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uois_sam_ros.selection.paint import snapped
+from uois_sam_ros.selection.snap import EdgeSnapper
+
+SHAPE = (90, 121)  # odd, so that the half-resolution coefficients do not divide evenly
+
+
+def _picture(edge: int) -> np.ndarray:
+    color = np.full((*SHAPE, 3), (60, 70, 80), np.uint8)
+    color[:, edge:] = (170, 90, 60)
+    return color
+
+
+def _logits(edge: int) -> np.ndarray:
+    x = np.arange(SHAPE[1], dtype=np.float32)
+    return np.broadcast_to(np.clip((x - edge + 0.5) * 0.5, -3, 3), SHAPE).astype(np.float32)
+
+
+@pytest.mark.parametrize("believed", [55, 58, 60, 62, 65])
+def test_edges_within_the_radius_move_to_the_colour_edge(believed):
+    snapper = EdgeSnapper(_picture(60), 10, 3e-4)
+    moved = snapper.snap(_logits(believed), (0, 0, SHAPE[1], SHAPE[0])) > 0
+    found = moved.argmax(axis=1)
+    assert np.abs(found - 60).max() <= 1
+
+
+def test_a_plain_picture_leaves_a_straight_edge_alone():
+    snapper = EdgeSnapper(np.full((*SHAPE, 3), 128, np.uint8), 10, 3e-4)
+    moved = snapper.snap(_logits(50), (0, 0, SHAPE[1], SHAPE[0])) > 0
+    assert np.abs(moved.argmax(axis=1) - 50).max() <= 1
+
+
+@pytest.mark.parametrize("window", [(31, 7, 98, 64), (0, 0, 121, 90), (60, 89, 61, 90), (119, 0, 121, 90)])
+def test_any_window_gives_its_own_shape(window):
+    x0, y0, x1, y1 = window
+    snapper = EdgeSnapper(_picture(60), 6, 3e-4)
+    moved = snapper.snap(_logits(58)[y0:y1, x0:x1], window)
+    assert moved.shape == (y1 - y0, x1 - x0) and np.isfinite(moved).all()
+
+
+def test_windows_agree_with_the_whole_picture():
+    snapper = EdgeSnapper(_picture(60), 6, 3e-4)
+    whole = snapper.snap(_logits(57), (0, 0, SHAPE[1], SHAPE[0]))
+    window = (20, 10, 100, 70)
+    part = snapper.snap(_logits(57)[10:70, 20:100], window)
+    inner = (slice(14, -14), slice(14, -14))
+    assert np.allclose(part[inner], whole[10:70, 20:100][inner], atol=0.05)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_tiny_masks_survive(size):
+    claim = np.full((30, 30), -4.0, np.float32)
+    claim[15:15 + size, 15:15 + size] = 4
+    snapper = EdgeSnapper(np.full((30, 30, 3), 90, np.uint8), 8, 3e-4)
+    kept = snapped(claim, (0, 0, 30, 30), snapper)
+    assert np.array_equal(kept > 0, claim > 0)
