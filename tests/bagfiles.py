@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,14 @@ COLOR, DEPTH, INFO, TRUTH = (
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 33_000_000
 STORAGE = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Bytes to store as they are, as a message of the named type."""
+
+    data: bytes
+    __msgtype__: str
 
 
 def make(kind: str, *values):
@@ -61,7 +70,9 @@ def write_bag(folder: Path, messages, storage: str = "mcap") -> Path:
             kind = message if isinstance(message, str) else message.__msgtype__
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
-            if not isinstance(message, str):
+            if isinstance(message, Raw):
+                writer.write(connections[topic], stamp_ns, message.data)
+            elif not isinstance(message, str):
                 writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, kind))
     return folder
 

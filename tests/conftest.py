@@ -60,7 +60,7 @@ def save_tiny_encoder(path: Path, *, output: str = "half") -> None:
 def trained_run(tmp_path_factory) -> Path:
     """Every training stage through the command line, on block scenes; a few steps each.
 
-    The folder holds data/, run/ (checkpoints, curves) and engines/ (ONNX, torch weights, manifest).
+    The folder holds data/, run/ (checkpoints, curves) and engines/ (ONNX, manifest).
     """
     pytest.importorskip("torch", reason="training needs the train extra")
     pytest.importorskip("onnxscript", reason="export needs the train extra")

@@ -9,7 +9,9 @@ import pytest
 from picturefiles import write_source
 from tabletop import tabletop
 
-from uois_sam_ros.cli import main
+from uois_sam_ros.cli import build_parser, main
+from uois_sam_ros.replay.options import input_from
+from uois_sam_ros.replay.sources import InputOptions, open_input
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ DAMAGED_PICTURES = [
     ("b_depth.png", lambda f: write_pixels(f, 9, np.uint8), "expected depth as uint16"),
     ("b_depth.png", lambda f: write_pixels(f, 900, np.uint16, (120, 160)), "depth image: expected 320x240"),
     ("b_depth.png", lambda f: write_pixels(f, 60000, np.uint16), "these look like millimetres"),
-    ("b_depth.png", lambda f: write_pixels(f, 2, np.uint16), "the scale was applied twice"),
+    ("b_depth.png", lambda f: write_pixels(f, 2, np.uint16), "look like metres that were taken for millimetres"),
     ("b_depth.png", lambda f: write_pixels(f, 0, np.uint16), "expected a depth image with readings"),
     ("b_depth.png", lambda f: f.unlink(), "expected a depth image with readings"),
 ]
@@ -129,6 +131,85 @@ def test_recording_that_breaks_keeps_what_was_written(tmp_path, run):
     assert "the recording breaks here" in errors
 
 
+def test_one_message_that_is_no_message(tmp_path, run):
+    """Too short even for a header: its frame is refused, those after it are read."""
+    messages = list(bag_messages(4))
+    messages[3] = (bags.COLOR, messages[3][1], bags.Raw(b"\0\1\0\0", "sensor_msgs/msg/Image"))
+    code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
+    assert (code, written) == (1, ["000000_label.png", "000002_label.png", "000003_label.png"])
+    assert "refused run/000001: /cam/color/image_raw: expected a sensor_msgs/msg/Image, got 4 bytes" in errors
+
+
+def test_one_camera_info_that_does_not_decode(tmp_path, run):
+    messages = list(bag_messages(4))
+    messages[5] = (bags.INFO, messages[5][1], bags.Raw(b"\0\1\0\0" + b"\xff" * 40, "sensor_msgs/msg/CameraInfo"))
+    code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
+    assert code == 1 and "000000_label.png" in written and "000003_label.png" in written
+    assert errors.count("/cam/color/camera_info: expected a sensor_msgs/msg/CameraInfo") == 1
+
+
+def test_image_without_rows(tmp_path, run):
+    messages = list(bag_messages(2))
+    messages[0][2].height = 0
+    code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
+    assert (code, written) == (1, ["000001_label.png"])
+    assert "/cam/color/image_raw: expected an image with pixels, got 320x0" in errors
+
+
+def test_uncalibrated_camera_is_named(tmp_path, run):
+    messages = list(bag_messages(1))
+    messages[2][2].k[:] = 0
+    code, _, errors = run(bags.write_bag(tmp_path / "run", messages))
+    assert code == 1
+    assert "/cam/color/camera_info: intrinsics: expected finite fx, fy > 0" in errors and "--intrinsics" in errors
+
+
+@pytest.mark.parametrize("skip", [(), (bags.DEPTH,)])
+def test_colour_alone_needs_no_calibration(tmp_path, skip):
+    messages = [m for m in bag_messages(2) if m[0] not in skip]
+    for topic, _, message in messages:
+        if topic == bags.INFO:
+            message.k[:] = 0
+    samples = open_input(bags.write_bag(tmp_path / "run", messages), InputOptions(read_depth=False))
+    assert [(s.error, s.frame.depth_m) for s in samples] == [(None, None)] * 2
+
+
+def test_depth_off_leaves_broken_depth_alone(tmp_path):
+    folder = write_source(tmp_path / "desk", ("a", "b"), manifest=False)
+    (folder / "b_depth.png").write_bytes(b"nothing")
+    pair = ["--color", str(folder / "b_color.png"), "--depth-image", str(folder / "b_depth.png")]
+    for source, count in (([str(folder)], 2), (pair, 1)):
+        args = build_parser().parse_args(["segment", *source, "--out", "out", "--depth", "off"])
+        samples = list(input_from(args))
+        assert [(s.error, s.frame.depth_m) for s in samples] == [(None, None)] * count
+
+
+@pytest.mark.parametrize(("facts", "sentence"), [
+    ({"depth_scale": "mm"}, "expected depth_scale in metres per unit, above 0, got 'mm'"),
+    ({"depth_scale": 0}, "expected depth_scale in metres per unit, above 0, got 0"),
+    ({"native_resolution": "320x240"}, "expected the resolution as [width, height] in pixels, got '320x240'"),
+    ({"native_resolution": [0, 240]}, "expected the resolution as [width, height] in pixels, got [0, 240]"),
+])
+def test_manifest_with_impossible_facts(tmp_path, run, facts, sentence):
+    write_source(tmp_path / "in" / "desk", ("a",), **facts)
+    write_source(tmp_path / "in" / "shelf", ("b",))
+    code, written, errors = run(tmp_path / "in")
+    assert (code, written) == (1, ["b_label.png"]) and "refused desk/a: " in errors and sentence in errors
+
+
+@pytest.mark.parametrize(("manifest", "sentence"), [
+    ('{"images": [', "expected JSON with depth_scale"), ('{"images": [{"name": "../a"}]}', "without folders, got '../a'")])
+def test_bad_manifest_of_one_source(tmp_path, run, manifest, sentence):
+    """Its pictures are refused; other sources are read; alone it is no input; nothing is written beside DIR."""
+    bad = write_source(tmp_path / "in" / "desk", ("a", "b"))
+    (bad / "manifest.json").write_text(manifest)
+    assert run(bad)[0] == 2
+    write_source(tmp_path / "in" / "shelf", ("c",))
+    code, written, errors = run(tmp_path / "in")
+    assert (code, written) == (1, ["c_label.png"])
+    assert errors.count("refused desk/") == 2 and errors.count(sentence) == 2
+
+
 def refuse_truncated(tmp_path):
     file = next(bags.write_bag(tmp_path / "run", bag_messages(2)).glob("*.mcap"))
     file.write_bytes(file.read_bytes()[:5000])
@@ -182,7 +263,10 @@ def test_inputs_refused_as_a_whole(tmp_path, run, make, sentence):
     (["--config", "{tmp}/bad.yaml"], "selection.nms: unknown key"),
     (["--config", "{tmp}/bad.yaml", "--preset", "geometry"], "got both"),
     (["--preset", "geometry", "--depth-scale", "-1"], "--depth-scale: expected metres per unit"),
+    (["--preset", "geometry", "--depth-scale", "nan"], "--depth-scale: expected metres per unit"),
     (["--preset", "geometry", "--slop", "-1"], "--slop: expected seconds"),
+    (["--preset", "geometry", "--slop", "nan"], "--slop: expected seconds"),
+    (["--preset", "geometry", "--max-frames", "-3"], "--max-frames: expected 0 (all) or more, got -3"),
     (["--model-dir", "{tmp}"], "{tmp}"),
 ])
 def test_options_refused(tmp_path, capsys, arguments, sentence):

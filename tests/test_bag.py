@@ -1,4 +1,7 @@
-"""Recordings: encodings, pairing, topics, and every way in which they can be broken."""
+"""Recordings: encodings, pairing, topics, and every way in which they can be broken.
+
+Over 300 lines because each refusal needs a recording of its own that is broken in that way.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
 def test_manifest_tells_what_was_made(folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert manifest["arguments"] == {"scenes": 3, "seed": 11, "views_per_scene": 2, "width": 96, "height": 72,
-                                     "split": "train", "renderer": "raycast"}
+                                     "split": "train", "renderer": "raycast", "layout": "any"}
     assert manifest["complete"] and manifest["frames"] == len(frames_of(folder))
     assert sum(manifest["families"].values()) == manifest["objects"]
 
@@ -101,6 +101,12 @@ def test_unknown_shards_are_not_overwritten(tmp_path):
         generate(tmp_path, scenes=1, seed=0, **SMALL)
 
 
+def test_one_layout_for_every_scene(tmp_path):
+    generate(tmp_path, scenes=2, seed=3, layout="sparse", **SMALL)
+    reader = ShardReader(tmp_path)
+    assert {reader.frame(i).meta["layout"] for i in range(len(reader))} == {"sparse"}
+
+
 def test_test_split_shows_unseen_families_and_sensor(tmp_path):
     generate(tmp_path, scenes=1, seed=5, split="test", **SMALL)
     frames = frames_of(tmp_path)
@@ -113,6 +119,7 @@ def test_test_split_shows_unseen_families_and_sensor(tmp_path):
     ({"scenes": 0}, "scenes: expected a whole number of at least 1, got 0"),
     ({"workers": 0}, "workers"), ({"width": 8}, "width"), ({"seed": -1}, "seed"), ({"scenes": 1.5}, "scenes"),
     ({"split": "val"}, "split: expected one of train, test, got 'val'"),
+    ({"layout": "heap"}, "layout: expected one of any, sparse"),
     ({"renderer": "raster"}, "renderer: expected one of raycast, pathtrace"),
 ])
 def test_bad_arguments_are_refused(tmp_path, change, message):

@@ -96,7 +96,7 @@ def scored(f, baseline=0.5):
 
 @pytest.mark.parametrize(("values", "verdict"), [
     ([0.8, 0.82, 0.78, 0.81], "gain"), ([0.3, 0.7, 0.45, 0.55], "no gain shown"), ([0.2, 0.22, 0.18, 0.21], "loss"),
-    ([0.5, 0.5, 0.5], "no gain shown")])
+    ([0.5, 0.5, 0.5], "no gain shown"), ([0.9], "too few frames"), ([0.9, 0.9], "too few frames")])
 def test_verdicts(values, verdict):
     frames = [scored(f) for f in values]
     text, found = compare(frames, "grid", "+ heatmap")

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uois_sam_ros import __version__
+from uois_sam_ros import __version__, doctor
 from uois_sam_ros.example import box_scene
 from uois_sam_ros.models.spec import SPECS
 from uois_sam_ros.runtime.manifest import Manifest
@@ -101,6 +101,8 @@ def test_wheel_contents(wheel):
     assert "uois_sam_ros/demo/tabletop.mcap" in names
     always = [line for line in text.splitlines() if line.startswith("Requires-Dist") and "extra" not in line]
     assert len(always) == 6
+    for _, distribution, oldest in doctor.REQUIRED:
+        assert any(line.endswith(f" {distribution}>={'.'.join(map(str, oldest))}") for line in always), distribution
     assert not re.search("|".join(NOT_AT_RUN_TIME[:-2]), "\n".join(always).replace("onnxruntime", ""))
     assert "Apache-2.0" in text
 
@@ -206,6 +208,10 @@ def test_facts_agree():
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert "Apache License" in (ROOT / "LICENSE").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    naming = [path for path in (ROOT / "uois_sam_ros").rglob("*.py") if "torch==" in path.read_text()]
+    pins = {path: set(re.findall(r"torch==[\d.]*\d", path.read_text()))
+            for path in (ROOT / "setup.py", ROOT / "README.md", *naming)}
+    assert len(set.union(*pins.values())) == 1, pins
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "bench", "clean"])

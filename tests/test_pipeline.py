@@ -110,6 +110,12 @@ def test_required_depth_is_required(frame):
         segmenter(encoding={"depth": "require"}).segment(frame)
 
 
+def test_only_frames_are_segmented():
+    segmenter = Segmenter.from_preset("geometry")
+    with pytest.raises(FrameError, match="expected a Frame, got ndarray"):
+        segmenter.segment(np.zeros((48, 64, 3), np.uint8))
+
+
 def test_segmenting_is_deterministic_and_leaves_the_frame_alone():
     frame, _, _ = tabletop(noise_m=0.002)
     color, depth = frame.color.copy(), frame.depth_m.copy()

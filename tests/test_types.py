@@ -84,6 +84,11 @@ def test_grid_round_trip(native, resized, padded):
     np.testing.assert_allclose(grid.to_native(grid.to_working(points)), points, atol=2e-3)
 
 
+def test_intrinsics_of_another_type():
+    with pytest.raises(FrameError, match=r"expected Intrinsics\(fx, fy, cx, cy\), got \(60"):
+        Frame(COLOR, DEPTH, (60.0, 60.0, 31.5, 23.5))
+
+
 def test_grid_keeps_pixel_edges():
     """The image's corner, half a pixel before the first centre, is a corner in both grids."""
     grid = Grid((480, 640), (240, 320), (240, 320))

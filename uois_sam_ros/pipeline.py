@@ -11,6 +11,7 @@ from .baseline import segment_geometry
 from .config import SegmenterConfig, load_config, preset, update
 from .decoding import Decoder
 from .encoding.encode import Encoder
+from .errors import FrameError
 from .prompting import make_prompter
 from .rescoring import make_rescorer
 from .runtime.base import Model
@@ -83,12 +84,15 @@ class Segmenter:
         """Segment one frame.
 
         Raises:
-            FrameError: depth is needed and the frame has none, or almost none.
+            FrameError: not a Frame; or depth is needed and the frame has none, or almost none.
         """
         return self.stages(frame).instances
 
     def stages(self, frame: Frame) -> StageResults:
         """Segment one frame and return what every stage made; raises as ``segment``."""
+        if not isinstance(frame, Frame):
+            raise FrameError(f"frame: expected a Frame, got {type(frame).__name__}; "
+                             "build one: Frame(color, depth_m, intrinsics)")
         clock = _Clock()
         features = clock.time("encoding", lambda: self._encode(frame))
         if self.config.method == "geometry":

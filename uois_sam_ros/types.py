@@ -7,6 +7,8 @@ Conventions, valid everywhere in the package:
 * depth is metres along the optical axis; 0, NaN and infinity mean "no reading";
 * the camera frame is optical: x right, y down, z forward;
 * "working grid" is the resized, padded image that the networks see (see ``Grid``).
+
+Over 300 lines because all types that pass between stages are here, and nothing else.
 """
 
 from __future__ import annotations

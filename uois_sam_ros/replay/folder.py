@@ -30,20 +30,30 @@ class _Entry:
     folder: Path
     name: str
     facts: dict[str, Any]
+    error: str = ""
 
 
 class FolderInput:
     """One source folder, or a folder of source folders, in name order.
 
     Raises:
-        InputError: no ``*_color.png`` in it, or an unreadable manifest.
+        InputError: no ``*_color.png`` in it, or the only source has an unreadable manifest; one of
+            several such sources has its pictures refused.
     """
 
     def __init__(self, path: Path, options: InputOptions = InputOptions()) -> None:
         self._options = options
         folders = [path] if any(path.glob(f"*{_COLOR}")) else sorted(
             sub for sub in path.iterdir() if sub.is_dir() and any(sub.glob(f"*{_COLOR}")))
-        self._entries = [entry for folder in folders for entry in _list_source(folder)]
+        self._entries: list[_Entry] = []
+        for folder in folders:
+            try:
+                self._entries += _list_source(folder)
+            except InputError as error:
+                if len(folders) == 1:
+                    raise
+                self._entries += [_Entry(folder.resolve().name, folder, name, {}, str(error))
+                                  for name in _color_names(folder)]
         if not self._entries:
             raise InputError(
                 f"{path}: expected a recording (metadata.yaml, .mcap, .db3), or <name>{_COLOR} files "
@@ -58,6 +68,8 @@ class FolderInput:
                 yield Sample(entry.source, entry.name, error=str(error))
 
     def _read(self, entry: _Entry) -> Sample:
+        if entry.error:
+            raise InputError(entry.error)
         stem = entry.folder / entry.name
         color = to_rgb(read_image(Path(f"{stem}{_COLOR}")))
         depth_file = Path(f"{stem}_depth.png")
@@ -142,8 +154,12 @@ def _list_source(folder: Path) -> list[_Entry]:
                              "pictures lie beside their manifest")
     shared = {key: manifest[key] for key in ("depth_scale", "intrinsics", "native_resolution")
               if key in manifest}
-    names = sorted({file.name[: -len(_COLOR)] for file in folder.glob(f"*{_COLOR}")} | set(images))
+    names = sorted({*_color_names(folder), *images})
     return [_Entry(folder.resolve().name, folder, name, {**shared, **images.get(name, {})}) for name in names]
+
+
+def _color_names(folder: Path) -> list[str]:
+    return sorted(file.name[: -len(_COLOR)] for file in folder.glob(f"*{_COLOR}"))
 
 
 def _optional(file: Path, hw: tuple[int, int]) -> np.ndarray | None:

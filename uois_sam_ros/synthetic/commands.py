@@ -36,6 +36,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="test: object families and a sensor that train never shows (default train)")
     parser.add_argument("--renderer", default="raycast", choices=("raycast", "pathtrace"),
                         help="pathtrace needs the pathtrace extra (default raycast)")
+    parser.add_argument("--layout", default="any", metavar="NAME",
+                        help="pile, tower, container, ...: the same layout for every scene (default any)")
     parser.add_argument("--preview", type=Path, metavar="PNG",
                         help="also draw a montage: colour, depth and labels of some frames")
     parser.add_argument("--preview-frames", type=int, default=12, metavar="N",
@@ -57,7 +59,7 @@ def run_synth(args: argparse.Namespace) -> int:
 
     manifest = generate(args.out, args.scenes, args.seed, thread_count(args.workers),
                         views_per_scene=args.views, width=args.width, height=args.height,
-                        split=args.split, renderer=args.renderer)
+                        split=args.split, renderer=args.renderer, layout=args.layout)
     print(f"{args.out}: {manifest['frames']} frames, {manifest['objects']} objects of "
           f"{len(manifest['families'])} families")
     if args.preview:

@@ -29,7 +29,7 @@ _KEEP_EMPTY = 0.02
 
 def generate(out: str | Path, scenes: int, seed: int, workers: int = 1, *, views_per_scene: int = 4,
              width: int = 320, height: int = 240, split: str = "train", renderer: str = "raycast",
-             progress: bool = True) -> dict[str, Any]:
+             layout: str = "any", progress: bool = True) -> dict[str, Any]:
     """Generate shards into ``out`` and return the manifest.
 
     Running again with the same arguments goes on where an interrupted run stopped. The manifest is
@@ -42,6 +42,7 @@ def generate(out: str | Path, scenes: int, seed: int, workers: int = 1, *, views
         workers: processes.
         split: "train" or "test" (families and a sensor that training never sees, anti-aliased).
         renderer: "raycast", or "pathtrace" (needs ``mitsuba``).
+        layout: one of ``layouts.LAYOUTS`` for every scene; "any" draws one each.
 
     Raises:
         ConfigError: an argument outside its range.
@@ -51,14 +52,17 @@ def generate(out: str | Path, scenes: int, seed: int, workers: int = 1, *, views
                              ("width", width, 32), ("height", height, 32), ("seed", seed, 0)):
         if int(value) != value or value < low:
             raise ConfigError(f"{name}: expected a whole number of at least {low}, got {value!r}")
-    for name, value, known in (("split", split, SPLITS), ("renderer", renderer, RENDERERS)):
+    from .layouts import LAYOUTS
+
+    for name, value, known in (("split", split, SPLITS), ("renderer", renderer, RENDERERS),
+                               ("layout", layout, ("any", *LAYOUTS))):
         if value not in known:
             raise ConfigError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
     if renderer == "pathtrace":
         from .pathtrace import require_mitsuba
         require_mitsuba()
     arguments = {"scenes": scenes, "seed": seed, "views_per_scene": views_per_scene, "width": width,
-                 "height": height, "split": split, "renderer": renderer}
+                 "height": height, "split": split, "renderer": renderer, "layout": layout}
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     done = _resume(folder, arguments)
@@ -90,14 +94,14 @@ def make_shard(number: int, folder: str, arguments: dict[str, Any],
 
 
 def scene_frames(number: int, *, seed: int, views_per_scene: int, width: int, height: int, split: str,
-                 renderer: str) -> list[SyntheticFrame]:
+                 renderer: str, layout: str = "any") -> list[SyntheticFrame]:
     """Return the frames of scene ``number``; at least one, whatever they show."""
     from .cameras import sample_cameras
     from .render import Renderer
     from .textures import dress
 
     rng = np.random.default_rng((seed, number, SPLITS.index(split)))
-    scene = _build(rng, split)
+    scene = _build(rng, split, None if layout == "any" else layout)
     cameras = sample_cameras(rng, scene, views_per_scene, width=width, height=height)
     frames: list[SyntheticFrame] = []
     spare = None
@@ -150,16 +154,16 @@ def to_frame(render: Render, depth_m: np.ndarray, camera: Camera, scene: Scene, 
                           {**meta, "objects": objects})
 
 
-def _build(rng: np.random.Generator, split: str) -> Scene:
+def _build(rng: np.random.Generator, split: str, layout: str | None) -> Scene:
     from .scenes import build_scene
     from .shapes import HOLDOUT_FAMILIES, TRAIN_FAMILIES
 
     if split == "train":
-        return build_scene(rng, families=tuple(sorted(TRAIN_FAMILIES)))
+        return build_scene(rng, families=tuple(sorted(TRAIN_FAMILIES)), layout=layout)
     known, unseen = sorted(TRAIN_FAMILIES), sorted(HOLDOUT_FAMILIES)
     for _ in range(8):
         some = [known[int(i)] for i in rng.choice(len(known), min(len(known), len(unseen)), replace=False)]
-        scene = build_scene(rng, families=tuple(unseen + some))
+        scene = build_scene(rng, families=tuple(unseen + some), layout=layout)
         if any(placed.model.family in unseen for placed in scene.objects):
             break
     return scene
