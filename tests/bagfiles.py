@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from tabletop import tabletop
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 COLOR, DEPTH, INFO, TRUTH = (
@@ -101,3 +102,18 @@ def raw_messages(count: int, shape=(48, 64), *, skip=()):
             ("truth", TRUTH, image(stamp, "16UC1", label))]
     return [(topic, m.header.stamp.sec * 10**9 + m.header.stamp.nanosec, m)
             for role, topic, m in entries if role not in skip]
+
+
+def tabletop_messages(count: int, *, truth: bool = False):
+    """Raw topics of a camera that looks at the ray-cast tabletop; (topic, log time, message) triples."""
+    frame, label, _ = tabletop()
+    messages = []
+    for index in range(count):
+        stamp = START_NS + index * PERIOD_NS
+        depth = np.round(frame.depth_m * 1000).astype(np.uint16)
+        messages += [(COLOR, stamp, image(stamp, "rgb8", frame.color)),
+                     (DEPTH, stamp, image(stamp, "16UC1", depth)),
+                     (INFO, stamp, camera_info(stamp, 320, 240, focal=288))]
+        if truth:
+            messages.append((TRUTH, stamp, image(stamp, "mono8", label.astype(np.uint8))))
+    return messages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uois_sam_ros.synthetic.shards import ShardWriter, SyntheticFrame
+from uois_sam_ros.datasets.shards import ShardWriter, SyntheticFrame
 
 SIZE = (120, 160)
 

@@ -94,18 +94,8 @@ def test_readings_that_are_none(tmp_path, run, value):
     assert run(folder)[:2] == (0, ["000000_label.png"])
 
 
-def bag_messages(count):
-    frame, truth, _ = tabletop()
-    for index in range(count):
-        stamp = bags.START_NS + index * bags.PERIOD_NS
-        depth = np.round(frame.depth_m * 1000).astype(np.uint16)
-        yield bags.COLOR, stamp, bags.image(stamp, "rgb8", frame.color)
-        yield bags.DEPTH, stamp, bags.image(stamp, "16UC1", depth)
-        yield bags.INFO, stamp, bags.camera_info(stamp, 320, 240, focal=288)
-
-
 def test_one_bad_message(tmp_path, run):
-    messages = list(bag_messages(3))
+    messages = bags.tabletop_messages(3)
     messages[4][2].data = messages[4][2].data[:99]
     code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
     assert (code, written) == (1, ["000000_label.png", "000002_label.png"])
@@ -113,7 +103,7 @@ def test_one_bad_message(tmp_path, run):
 
 
 def test_depth_of_another_size_in_a_recording(tmp_path, run):
-    messages = list(bag_messages(2))
+    messages = bags.tabletop_messages(2)
     stamp = messages[1][1]
     messages[1] = (bags.DEPTH, stamp, bags.image(stamp, "16UC1", np.full((100, 200), 900, np.uint16)))
     code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
@@ -121,7 +111,7 @@ def test_depth_of_another_size_in_a_recording(tmp_path, run):
 
 
 def test_recording_that_breaks_keeps_what_was_written(tmp_path, run):
-    folder = bags.write_bag(tmp_path / "run", bag_messages(12))
+    folder = bags.write_bag(tmp_path / "run", bags.tabletop_messages(12))
     file = next(folder.glob("*.mcap"))
     data = bytearray(file.read_bytes())
     data[len(data) // 2:len(data) // 2 + 400_000] = b"\xff" * 400_000
@@ -133,7 +123,7 @@ def test_recording_that_breaks_keeps_what_was_written(tmp_path, run):
 
 def test_one_message_that_is_no_message(tmp_path, run):
     """Too short even for a header: its frame is refused, those after it are read."""
-    messages = list(bag_messages(4))
+    messages = bags.tabletop_messages(4)
     messages[3] = (bags.COLOR, messages[3][1], bags.Raw(b"\0\1\0\0", "sensor_msgs/msg/Image"))
     code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
     assert (code, written) == (1, ["000000_label.png", "000002_label.png", "000003_label.png"])
@@ -141,7 +131,7 @@ def test_one_message_that_is_no_message(tmp_path, run):
 
 
 def test_one_camera_info_that_does_not_decode(tmp_path, run):
-    messages = list(bag_messages(4))
+    messages = bags.tabletop_messages(4)
     messages[5] = (bags.INFO, messages[5][1], bags.Raw(b"\0\1\0\0" + b"\xff" * 40, "sensor_msgs/msg/CameraInfo"))
     code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
     assert code == 1 and "000000_label.png" in written and "000003_label.png" in written
@@ -149,7 +139,7 @@ def test_one_camera_info_that_does_not_decode(tmp_path, run):
 
 
 def test_image_without_rows(tmp_path, run):
-    messages = list(bag_messages(2))
+    messages = bags.tabletop_messages(2)
     messages[0][2].height = 0
     code, written, errors = run(bags.write_bag(tmp_path / "run", messages))
     assert (code, written) == (1, ["000001_label.png"])
@@ -157,7 +147,7 @@ def test_image_without_rows(tmp_path, run):
 
 
 def test_uncalibrated_camera_is_named(tmp_path, run):
-    messages = list(bag_messages(1))
+    messages = bags.tabletop_messages(1)
     messages[2][2].k[:] = 0
     code, _, errors = run(bags.write_bag(tmp_path / "run", messages))
     assert code == 1
@@ -166,7 +156,7 @@ def test_uncalibrated_camera_is_named(tmp_path, run):
 
 @pytest.mark.parametrize("skip", [(), (bags.DEPTH,)])
 def test_colour_alone_needs_no_calibration(tmp_path, skip):
-    messages = [m for m in bag_messages(2) if m[0] not in skip]
+    messages = [m for m in bags.tabletop_messages(2) if m[0] not in skip]
     for topic, _, message in messages:
         if topic == bags.INFO:
             message.k[:] = 0
@@ -211,7 +201,7 @@ def test_bad_manifest_of_one_source(tmp_path, run, manifest, sentence):
 
 
 def refuse_truncated(tmp_path):
-    file = next(bags.write_bag(tmp_path / "run", bag_messages(2)).glob("*.mcap"))
+    file = next(bags.write_bag(tmp_path / "run", bags.tabletop_messages(2)).glob("*.mcap"))
     file.write_bytes(file.read_bytes()[:5000])
     return [file]
 
@@ -226,11 +216,11 @@ def refuse_empty_bag(tmp_path):
 
 
 def refuse_missing_topic(tmp_path):
-    return [bags.write_bag(tmp_path / "run", bag_messages(1)), "--depth-topic", "/camera/depth"]
+    return [bags.write_bag(tmp_path / "run", bags.tabletop_messages(1)), "--depth-topic", "/camera/depth"]
 
 
 def refuse_no_camera_info(tmp_path):
-    return [bags.write_bag(tmp_path / "run", [m for m in bag_messages(1) if m[0] != bags.INFO])]
+    return [bags.write_bag(tmp_path / "run", [m for m in bags.tabletop_messages(1) if m[0] != bags.INFO])]
 
 
 def refuse_unknown_path(tmp_path):
@@ -271,7 +261,7 @@ def test_inputs_refused_as_a_whole(tmp_path, run, make, sentence):
 ])
 def test_options_refused(tmp_path, capsys, arguments, sentence):
     (tmp_path / "bad.yaml").write_text("selection: {nms: 0.5}")
-    folder = bags.write_bag(tmp_path / "run", bag_messages(1))
+    folder = bags.write_bag(tmp_path / "run", bags.tabletop_messages(1))
     filled = [argument.format(tmp=tmp_path) for argument in arguments]
     assert main(["segment", str(folder), "--out", str(tmp_path / "out"), *filled]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()

@@ -336,6 +336,18 @@ def test_no_images_on_the_topic(tmp_path):
         open_input(folder)
 
 
+def test_topics_without_messages_are_not_chosen(tmp_path):
+    messages = [(COLOR, IMAGE), (DEPTH, IMAGE), ("/cam/color/camera_info", bags.camera_info(0, 8, 8).__msgtype__)]
+    for topic, stamp, message in bags.raw_messages(2, skip=("truth",)):
+        messages.append((topic.replace("/cam/", "/wrist/"), stamp, message))
+    reader = open_input(write_bag(tmp_path / "run", messages))
+    assert (reader.topics.color, reader.topics.depth, reader.topics.info) == (
+        "/wrist/color/image_raw", "/wrist/aligned_depth_to_color/image_raw", "/wrist/color/camera_info")
+    assert len(good(reader)) == 2
+    with pytest.raises(InputError, match="expected images on /cam/color/image_raw, got none"):
+        open_input(tmp_path / "run", InputOptions(color_topic=COLOR))
+
+
 def test_ros1_camera_info_spelling():
     info = SimpleNamespace(K=[60, 0, 32, 0, 60, 24, 0, 0, 1], width=64, height=48)
     assert decode_intrinsics(info, (48, 64), "t") == Intrinsics(60, 60, 32, 24)

@@ -32,10 +32,14 @@ def test_unknown_preset_lists_the_known():
     ({"selection": {"nms_iuo": 0.3}}, "selection.nms_iuo: unknown key.*'nms_iou'"),
     ({"selection": {"nms_iou": 1.5}}, "selection.nms_iou: expected 0 to 1, got 1.5"),
     ({"prompting": {"strategy": "random"}}, "prompting.strategy: expected one of hpg, grid"),
-    ({"prompting": {"max_points": "many"}}, "prompting.max_points: expected int, got 'many'"),
-    ({"prompting": {"max_points": 2.5}}, "prompting.max_points: expected int, got 2.5"),
-    ({"selection": {"plane_veto": 1}}, "selection.plane_veto: expected bool, got 1"),
-    ({"prompting": {"max_points": True}}, "prompting.max_points: expected int, got True"),
+    ({"prompting": {"max_points": "many"}}, "prompting.max_points: expected a whole number, got 'many'"),
+    ({"prompting": {"max_points": 2.5}}, "prompting.max_points: expected a whole number, got 2.5"),
+    ({"selection": {"min_area": 0.6}}, "min_area: expected at most max_area"),
+    ({"encoding": {"short_side": 500}}, "short_side: expected at most long_side"),
+    ({"runtime": {"providers": [1]}}, "runtime.providers: expected a list of str"),
+    ({"runtime": {"providers": "CUDAExecutionProvider"}}, "runtime.providers: expected a list"),
+    ({"selection": {"plane_veto": 1}}, "selection.plane_veto: expected true or false, got 1"),
+    ({"prompting": {"max_points": True}}, "prompting.max_points: expected a whole number, got True"),
     ({"selection": 3}, "selection: expected a mapping, got int"),
     ({"encoding": {"depth": "maybe"}}, "encoding.depth: expected one of auto, off, require"),
 ])
@@ -94,3 +98,12 @@ def test_load_config_refuses(tmp_path, text, words):
 def test_load_config_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="none.yaml: expected readable YAML, got: .*No such file"):
         load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"preset: [compact]", "preset: expected a name"), (b"3: 4", "3: unknown key"), (b"\xff\xfe\x00", "readable YAML"),
+])
+def test_odd_yaml_is_refused(tmp_path, content, words):
+    (tmp_path / "odd.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        load_config(tmp_path / "odd.yaml")

@@ -12,7 +12,7 @@ from uois_sam_ros.synthetic.generate import generate, to_frame
 from uois_sam_ros.synthetic.model import Camera, ObjectModel, Piece, Placed, Render, Scene, Surface
 from uois_sam_ros.synthetic.preview import colour_depth, colour_labels, montage
 from uois_sam_ros.synthetic.sensor import HOLDOUT_SENSOR, SENSORS
-from uois_sam_ros.synthetic.shards import MANIFEST, ShardReader
+from uois_sam_ros.datasets.shards import MANIFEST, ShardReader
 from uois_sam_ros.synthetic.shapes import HOLDOUT_FAMILIES, TRAIN_FAMILIES
 
 pytest.importorskip("embreex", reason="generation needs embreex: pip install embreex")

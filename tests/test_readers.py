@@ -162,7 +162,7 @@ def test_incomplete_pair(tmp_path, changes, message):
 
 
 def test_shards(tmp_path):
-    shards = pytest.importorskip("uois_sam_ros.synthetic.shards")
+    shards = pytest.importorskip("uois_sam_ros.datasets.shards")
     frame, truth, _ = tabletop()
     k = frame.intrinsics
     stored = shards.SyntheticFrame(

@@ -7,7 +7,7 @@ import pytest
 
 from uois_sam_ros.config import RescoringConfig
 from uois_sam_ros.errors import ConfigError
-from uois_sam_ros.models.spec import COMPACT_HDNET
+from uois_sam_ros.models.spec import COMPACT_DECODER, COMPACT_HDNET
 from uois_sam_ros.rescoring import make_rescorer
 from uois_sam_ros.rescoring.foreground import mean_foreground
 from uois_sam_ros.types import Features, Grid, MaskSet, Prompts
@@ -126,3 +126,11 @@ def test_no_masks():
 def test_hdnet_without_model_is_refused():
     with pytest.raises(ConfigError, match="rescoring.strategy.*got none.*'decoder'"):
         make_rescorer(RescoringConfig("hdnet"), None)
+
+
+def test_another_network_is_no_rescorer():
+    class Decoder(Plus):
+        spec = COMPACT_DECODER
+
+    with pytest.raises(ConfigError, match="expected a rescorer such as compact_hdnet, got the decoder compact_decoder"):
+        make_rescorer(RescoringConfig(), Decoder())

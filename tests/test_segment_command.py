@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from picturefiles import write_source
-from tabletop import tabletop
 
 from uois_sam_ros import Instances
 from uois_sam_ros.cli import main
@@ -56,6 +55,13 @@ def test_segment_a_folder(pictures, tmp_path, capsys, preset):
     assert "2 scored, 1 without labels" in printed  # labels that are there are used
 
 
+@pytest.mark.parametrize("verb", ["eval", "ladder"])
+def test_json_that_cannot_be_written_is_refused_before_the_run(pictures, tmp_path, capsys, verb):
+    assert main([verb, str(pictures), "--json", str(tmp_path)]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == "" and f"--json {tmp_path}: expected a writable file, got a folder" in streams.err
+
+
 def test_geometry_finds_the_boxes(pictures, tmp_path, capsys):
     scores = tmp_path / "scores" / "all.json"
     assert main(["eval", str(pictures), "--preset", "geometry", "--json", str(scores), "--per-frame"]) == 0
@@ -77,7 +83,7 @@ def test_eval_groups_and_perturbs(tmp_path, capsys):
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_segment_a_recording(tmp_path, capsys, storage):
-    folder = bags.write_bag(tmp_path / "run", tabletop_messages(3), storage)
+    folder = bags.write_bag(tmp_path / "run", bags.tabletop_messages(3, truth=True), storage)
     assert main(["segment", str(folder), "--out", str(tmp_path / "out"), "--preset", "geometry"]) == 0
     assert sorted(file.name for file in (tmp_path / "out" / "run").glob("*_label.png")) == [
         f"{index:06d}_label.png" for index in range(3)]
@@ -86,19 +92,6 @@ def test_segment_a_recording(tmp_path, capsys, storage):
     streams = capsys.readouterr()
     assert "colour /cam/color/image_raw, depth /cam/aligned_depth_to_color/image_raw" in streams.err
     assert "3 scored" in streams.out
-
-
-def tabletop_messages(count):
-    frame, truth, _ = tabletop()
-    messages = []
-    for index in range(count):
-        stamp = bags.START_NS + index * bags.PERIOD_NS
-        depth = np.round(frame.depth_m * 1000).astype(np.uint16)
-        messages += [(bags.COLOR, stamp, bags.image(stamp, "rgb8", frame.color)),
-                     (bags.DEPTH, stamp, bags.image(stamp, "16UC1", depth)),
-                     (bags.INFO, stamp, bags.camera_info(stamp, 320, 240, focal=288)),
-                     (bags.TRUTH, stamp, bags.image(stamp, "mono8", truth.astype(np.uint8)))]
-    return messages
 
 
 def test_segment_a_pair(pictures, tmp_path):
@@ -162,12 +155,12 @@ def test_no_instances_at_all(tmp_path):
 
 
 def test_overlay_tints_the_masks_and_leaves_the_rest():
-    color = np.full((60, 80, 3), 100, np.uint8)
-    label = np.zeros((60, 80), np.uint16)
-    label[10:50, 10:30], label[10:50, 50:70] = 1, 2
-    items = (Instance(1, 0.9, (10, 10, 30, 50), 800, (19.5, 29.5), None, 0.0, False),
-             Instance(2, 0.8, (50, 10, 70, 50), 800, (59.5, 29.5), None, 0.0, False))
+    color = np.full((60, 200, 3), 100, np.uint8)
+    label = np.zeros((60, 200), np.uint16)
+    label[10:50, 50:90], label[10:50, 110:150] = 1, 2
+    items = (Instance(1, 0.9, (50, 10, 90, 50), 1600, (69.5, 29.5), None, 0.0, False),
+             Instance(2, 0.8, (110, 10, 150, 50), 1600, (129.5, 29.5), None, 0.0, False))
     picture = draw_overlay(color, Instances(label, items))
-    assert (color == 100).all() and (picture[:, :5] == 100).all() and (picture[:8] == 100).all()
-    assert not np.array_equal(picture[13, 13], picture[13, 53])  # two tints
-    assert (picture[13, 13] != 100).any()
+    assert (color == 100).all() and (picture[:, :30] == 100).all() and (picture[:8] == 100).all()
+    assert not np.array_equal(picture[13, 53], picture[13, 113])  # two tints
+    assert (picture[13, 53] != 100).any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uois_sam_ros.errors import InputError
-from uois_sam_ros.synthetic.shards import DEPTH_SCALE, MANIFEST, ShardReader, ShardWriter, SyntheticFrame, pack_depth
+from uois_sam_ros.datasets.shards import DEPTH_SCALE, MANIFEST, ShardReader, ShardWriter, SyntheticFrame, pack_depth
 
 
 def make_frame(seed: int, objects: int) -> SyntheticFrame:

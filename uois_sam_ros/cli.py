@@ -64,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = EXTRAS.get(args.verb)
         remedy = f"in the source tree: pip install '.[{extra}]'" if extra else "install the package again"
         return _refuse(args, f"{args.verb}: expected the package '{error.name}', got none; {remedy}")
-    except (UoisError, OSError) as error:
+    except UoisError as error:
         return _refuse(args, str(error))
+    except OSError as error:
+        return _refuse(args, f"{args.verb}: expected files that can be read and written, got: {error}; "
+                             "check the path, its permissions and the free space")
 
 
 def _refuse(args: argparse.Namespace, message: str, code: int = 2) -> int:

@@ -46,7 +46,8 @@ class EncodingConfig:
 class PromptingConfig:
     """Features -> Prompts."""
 
-    strategy: str = setting("hpg", "hpg: heatmap peaks; grid: a regular grid, the baseline",
+    strategy: str = setting("hpg", "hpg: heatmap peaks; grid: a regular grid, the baseline; "
+                            "foreground: that grid, on foreground only",
                             choices=("hpg", "grid", "foreground"))
     foreground_map: str = setting("foreground", "feature map with the foreground probability")
     heatmap_map: str = setting("heatmap", "feature map with the centre heatmap")
@@ -160,6 +161,10 @@ class SegmenterConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        for low, high, stage in (("min_area", "max_area", self.selection), ("min_size_m", "max_size_m", self.selection),
+                                 ("short_side", "long_side", self.encoding)):
+            if getattr(stage, low) > getattr(stage, high):
+                raise ConfigError(f"{low}: expected at most {high} ({getattr(stage, high):g}), got {getattr(stage, low):g}")
 
 
 PRESETS: dict[str, SegmenterConfig] = {}
@@ -228,17 +233,23 @@ def load_config(path: str | Path) -> SegmenterConfig:
 
     try:
         values = yaml.safe_load(Path(path).read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"config file {path}: expected readable YAML, got: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config file {path}: expected a mapping, got {type(values).__name__}")
-    base = preset(values.pop("preset", "compact"))
+    name = values.pop("preset", "compact")
+    if not isinstance(name, str):
+        raise ConfigError(f"preset: expected a name, got {name!r}")
+    base = preset(name)
     return update(base, values)
 
 
 def _coerce(value: Any, current: Any, name: str) -> Any:
     if isinstance(current, tuple) and isinstance(value, (list, tuple)):
-        return tuple(value)
+        kind = type(current[0]) if current else str
+        if all(isinstance(item, kind) for item in value):
+            return tuple(value)
+        raise ConfigError(f"{name}: expected a list of {kind.__name__}, got {value!r}")
     if isinstance(current, bool) or isinstance(value, bool):
         if isinstance(current, bool) and isinstance(value, bool):
             return value
@@ -246,11 +257,13 @@ def _coerce(value: Any, current: Any, name: str) -> Any:
         return float(value)
     elif isinstance(value, type(current)):
         return value
-    raise ConfigError(f"{name}: expected {type(current).__name__}, got {value!r}")
+    wanted = {"tuple": "a list, like [a, b]", "float": "a number", "int": "a whole number",
+              "bool": "true or false", "str": "a text"}[type(current).__name__]
+    raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
 
 
 def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

@@ -102,10 +102,12 @@ class Frame:
 
     @property
     def height(self) -> int:
+        """Rows of the picture."""
         return self.color.shape[0]
 
     @property
     def width(self) -> int:
+        """Columns of the picture."""
         return self.color.shape[1]
 
     def without_depth(self) -> Frame:

@@ -43,7 +43,7 @@ class BagInput:
         types, counts = self._bag.types, self._bag.counts
         if sum(counts.values()) == 0:
             raise InputError(f"{path}: expected recorded messages, got none; {list_topics(types)}")
-        topics = choose_topics(types, self._bag.first_encodings(), options)
+        topics = self._choose_topics(options)
         self.topics: Topics = topics if options.read_depth else replace(topics, depth="")
         self.count: int | None = counts[self.topics.color]
         if self.count == 0:
@@ -129,6 +129,16 @@ class BagInput:
 
     def _decode(self, topic: str, raw: bytes) -> Any:
         return self._bag.decode(topic, raw)
+
+    def _choose_topics(self, options: InputOptions) -> Topics:
+        """Prefer topics with messages: drivers announce many that nobody published on."""
+        named = (options.color_topic, options.depth_topic, options.info_topic, options.truth_topic)
+        filled = {name: kind for name, kind in self._bag.types.items() if self._bag.counts[name] or name in named}
+        encodings = self._bag.first_encodings()
+        try:
+            return choose_topics(filled, encodings, options)
+        except InputError:
+            return choose_topics(self._bag.types, encodings, options)  # its refusal lists every topic
 
     def _first_raw(self, topic: str) -> bytes | None:
         return next((raw for _, _, raw in self._bag.messages([topic])), None) if topic else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -82,6 +83,7 @@ def run_eval(args: argparse.Namespace) -> int:
 
     transform = _perturbation(args.perturb)
     split = _pattern(args.split)
+    _check_json(args.json)
     samples = options.input_from(args)
     report = evaluate(Segmenter(options.config_from(args)), samples, transform_frame=transform)
     _print_notes(samples)
@@ -101,6 +103,7 @@ def run_ladder(args: argparse.Namespace) -> int:
     from .ladder import run_rungs
     from .ladder_report import format_ladder
 
+    _check_json(args.json)
     samples = options.input_from(args)
     result = run_rungs(options.config_from(args), samples)
     _print_notes(samples)
@@ -141,6 +144,19 @@ def _print_notes(samples: Input) -> None:
     """Print what the reader has to say: topics chosen, images left out."""
     for note in getattr(samples, "notes", []):
         _say(note)
+
+
+def _check_json(path: Path | None) -> None:
+    """Refuse a file that cannot be written before the long run, not after it."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--json {path}: expected a writable file, got: {error}") from error
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"--json {path}: expected a writable file, got {'a folder' if path.is_dir() else 'none'}; "
+                         "name a file that may be written")
 
 
 def _write_json(path: Path, data: dict) -> None:

@@ -29,7 +29,7 @@ class ShardInput:
     """
 
     def __init__(self, path: Path) -> None:
-        from ..synthetic.shards import ShardReader  # numpy only
+        from ..datasets.shards import ShardReader  # numpy only
 
         self._reader = ShardReader(path)
         self.count: int | None = len(self._reader)

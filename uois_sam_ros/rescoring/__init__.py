@@ -28,12 +28,15 @@ def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
         model: the rescorer network; "decoder" needs none.
 
     Raises:
-        ConfigError: strategy "hdnet" without a model.
+        ConfigError: strategy "hdnet" without a model, or with one that is no rescorer.
     """
     if config.strategy == "hdnet" and model is None:
         raise ConfigError(
             "rescoring.strategy: expected a rescorer model for 'hdnet', got none; pass the model or "
             "set rescoring.strategy to 'decoder'")
+    if config.strategy == "hdnet" and model.spec.kind != "rescorer":
+        raise ConfigError(f"rescoring.rescorer: expected a rescorer such as compact_hdnet, got the "
+                          f"{model.spec.kind} {model.spec.name}")
 
     def rescore(features: Features, prompts: Prompts, mask_set: MaskSet) -> MaskSet:
         if len(mask_set) == 0:

@@ -14,8 +14,8 @@ import numpy as np
 LOGIT_CAP = 3.0
 #: Blur of the guide, native pixels; takes sensor noise and JPEG blocks out of the edges.
 GUIDE_SIGMA = 0.7
-#: Coefficients are computed at every n-th native pixel.
-STEP = 2
+#: Coefficients are computed on a grid this many times finer than the radius.
+CELLS = 5
 
 
 class EdgeSnapper:
@@ -30,9 +30,12 @@ class EdgeSnapper:
     def __init__(self, color: np.ndarray, radius_px: float, epsilon: float) -> None:
         self._guide = cv2.GaussianBlur(color, (0, 0), GUIDE_SIGMA).astype(np.float32) * np.float32(1 / 255)
         height, width = color.shape[:2]
-        self._size = (-(-width // STEP), -(-height // STEP))
-        small = cv2.resize(self._guide, self._size, interpolation=cv2.INTER_AREA)
-        self._radius = max(1, round(radius_px / STEP))
+        self._step = max(1, round(radius_px / CELLS))
+        self._size = (-(-width // self._step), -(-height // self._step))
+        even = cv2.copyMakeBorder(self._guide, 0, self._size[1] * self._step - height, 0,
+                                  self._size[0] * self._step - width, cv2.BORDER_REPLICATE)
+        small = cv2.resize(even, self._size, interpolation=cv2.INTER_AREA)
+        self._radius = max(1, round(radius_px / self._step))
         self._small, self._mean = small, self._box(small)
         self._inverse = self._inverse_covariance(epsilon)
 
@@ -46,12 +49,13 @@ class EdgeSnapper:
             float32 of the same shape; its sign decides.
         """
         x0, y0, x1, y1 = window
-        left, top = x0 // STEP, y0 // STEP
-        right, bottom = -(-x1 // STEP), -(-y1 // STEP)
+        step = self._step
+        left, top = x0 // step, y0 // step
+        right, bottom = -(-x1 // step), -(-y1 // step)
         part = (slice(top, bottom), slice(left, right))
         inner = np.clip(logits, -LOGIT_CAP, LOGIT_CAP)
-        full = cv2.copyMakeBorder(inner, y0 - top * STEP, bottom * STEP - y1, x0 - left * STEP,
-                                  right * STEP - x1, cv2.BORDER_REPLICATE)
+        full = cv2.copyMakeBorder(inner, y0 - top * step, bottom * step - y1, x0 - left * step,
+                                  right * step - x1, cv2.BORDER_REPLICATE)
         values = cv2.resize(full, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
         guide, mean = self._small[part], self._mean[part]
         stack = np.concatenate([guide * values[..., None], values[..., None]], axis=-1)
@@ -66,7 +70,7 @@ class EdgeSnapper:
         offset = stack[..., 3] - np.einsum("abc,abc->ab", slope, mean)
         model = self._box(np.concatenate([slope, offset[..., None]], axis=-1))
         model = cv2.resize(model, (full.shape[1], full.shape[0]), interpolation=cv2.INTER_LINEAR)
-        model = model[y0 - top * STEP:y1 - top * STEP, x0 - left * STEP:x1 - left * STEP]
+        model = model[y0 - top * step:y1 - top * step, x0 - left * step:x1 - left * step]
         guide = self._guide[y0:y1, x0:x1]
         return np.einsum("abc,abc->ab", model[..., :3], guide) + model[..., 3]
 

@@ -55,7 +55,7 @@ def run_synth(args: argparse.Namespace) -> int:
     from ..runtime.base import thread_count
     from .generate import generate
     from .preview import montage
-    from .shards import ShardReader
+    from ..datasets.shards import ShardReader
 
     manifest = generate(args.out, args.scenes, args.seed, thread_count(args.workers),
                         views_per_scene=args.views, width=args.width, height=args.height,

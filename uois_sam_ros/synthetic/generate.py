@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ConfigError, InputError
 from .model import MATERIALS, Camera, Light, Render, Scene
 from .sensor import HOLDOUT_SENSOR, SENSORS, simulate
-from .shards import FORMAT_VERSION, MANIFEST, ShardWriter, SyntheticFrame, read_manifest
+from ..datasets.shards import FORMAT_VERSION, MANIFEST, ShardWriter, SyntheticFrame, read_manifest
 
 SCENES_PER_SHARD = 8
 SPLITS = ("train", "test")

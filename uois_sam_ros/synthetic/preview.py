@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .shards import ShardReader, SyntheticFrame
+from ..datasets.shards import ShardReader, SyntheticFrame
 
 
 def montage(reader: ShardReader, count: int, path: str | Path, *, columns: int = 3) -> None:

@@ -167,7 +167,6 @@ def _lying_object(depth: np.ndarray, label: np.ndarray, rng: np.random.Generator
         kind = rng.random()
         behind = np.float32(np.quantile(around, 0.7))
         if kind < 0.4:
-            lie = np.full_like(depth, behind)
             rows = np.arange(depth.shape[0], dtype=np.float32)[:, None]
             valid = ring & (depth > 0)
             slope = np.polyfit(np.nonzero(valid)[0], depth[valid], 1) if valid.sum() > 20 else (0, behind)

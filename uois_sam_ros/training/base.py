@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from ..machine import git_revision
 from ..models.compact import CompactModel
-from .checkpoint import Progress, git_revision, load_checkpoint, save_checkpoint
+from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
 from .dataset import SampleConfig, TrainingStream
 from .losses import foreground_loss, heatmap_loss, mask_loss, sample_cells
@@ -54,7 +55,7 @@ def train_base(config: BaseConfig, sample: SampleConfig) -> Path:
     trained = nn.ModuleDict({"encoder": model.encoder, "decoder": model.decoder})
     optimizers = build_optimizers(trained, config.lr)
     average = WeightAverage(model)
-    progress = Progress(facts={"command": config.command, "seed": config.seed, "revision": git_revision()})
+    progress = Progress(facts={"command": config.command, "seed": config.seed, "revision": git_revision() or "unknown"})
     path = Path(config.out) / "base.pth"
     if path.exists():
         progress = _resume(path, model, average, optimizers)

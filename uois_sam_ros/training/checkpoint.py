@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +53,3 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ModelError(f"checkpoint {path}: expected format 1 of this package, got another file; "
                          "use a checkpoint that 'uois-sam train' wrote")
     return content
-
-
-def git_revision() -> str:
-    """Return the short revision of the source tree, 'unknown' outside a checkout."""
-    try:
-        return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
-                              cwd=Path(__file__).parent, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

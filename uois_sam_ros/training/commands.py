@@ -10,7 +10,7 @@ STAGES = """stages, in this order (each reads what the one before wrote into --o
   base     encoder, HPG head and mask decoder from scratch       -> base.pth
   iou      the decoder's IoU head to convergence                 -> iou.pth
   hdnet    HDNet on the frozen decoder                           -> hdnet.pth
-  export   ONNX files, torch weights and manifest entry          -> --engines
+  export   ONNX files and their manifest entries                 -> --engines
 
 example:
   uois-sam synth --out data/train --scenes 2500 --seed 1
@@ -26,7 +26,7 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "train", help="train the compact model on synthetic shards", epilog=STAGES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Train the compact model stage by stage. Interrupt at any time: base resumes "
+        description="Train the compact model stage by stage. Interrupt at any time: base resumes\n"
         "from its checkpoint, the other stages take minutes.")
     parser.add_argument("stage", choices=("base", "iou", "hdnet", "export"))
     parser.add_argument("--out", required=True, metavar="RUN", help="run folder with checkpoints and curves")
@@ -45,8 +45,8 @@ def register(subparsers) -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="base: where to train")
     parser.add_argument("--amp", action="store_true", help="base: bfloat16 autocast")
     parser.add_argument("--workers", type=int, default=1, help="base: loader processes (%(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and data order (%(default)s)")
     parser.set_defaults(handler=run)
 
 
@@ -57,9 +57,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         import torch
     except ImportError as error:
-        raise ConfigError("training: expected torch, found none; pip install 'uois_sam_ros[train]'") from error
+        raise ConfigError("training: expected torch, found none; in the source tree: pip install '.[train]'") from error
     if args.stage != "export" and not args.data:
         raise ConfigError(f"--data: stage {args.stage} needs a folder of shards, got none; make one with uois-sam synth")
+    if args.samples < 1 or args.views < 1 or args.epochs < 1 or args.batch < 1:
+        raise ConfigError("--samples, --views, --epochs, --batch: expected 1 or more, got "
+                          f"{args.samples}, {args.views}, {args.epochs}, {args.batch}")
+    if args.stage != "export":
+        from ..datasets.shards import ShardReader
+
+        ShardReader(args.data)  # refuses a folder without shards here, not in a loader process
     if args.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device: expected a CUDA device, torch sees none; use --device cpu")
     if args.threads:

@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..encoding.transform import rgbd_input
 from ..geometry import compute_geometry
-from ..synthetic.shards import ShardReader, SyntheticFrame
+from ..datasets.shards import ShardReader, SyntheticFrame
 from ..types import Geometry, Intrinsics
 from .augment import AugmentConfig, View, augment
 from .targets import (MIN_PIXELS, ObjectInfo, boundary_cells, foreground_target, group_map,

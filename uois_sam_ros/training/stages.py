@@ -47,7 +47,7 @@ def scores(stage: str, data: str, out: str, *, views: int, sizes: tuple[tuple[in
 
 
 def export(out: str, engines: str) -> None:
-    """Write ONNX files, torch weights and the manifest entries of a finished run."""
+    """Write the ONNX files and the manifest entries of a finished run."""
     content = load_checkpoint(Path(out) / "hdnet.pth")
     model = CompactModel()
     model.load_state_dict(content["model"])
@@ -64,12 +64,15 @@ def export(out: str, engines: str) -> None:
 
 def _tokens(model: CompactModel, data: str, run: Path, views: int, sizes: tuple[tuple[int, int], ...],
             seed: int, *, fresh: bool) -> TokenSet:
-    """Collect tokens, or read those that the iou stage collected for the same weights."""
+    """Collect tokens; those that the iou stage collected from the same views serve hdnet, too."""
     path = run / "tokens.pth"
+    origin = f"{data} {views} {sizes} {seed}"
     if not fresh and path.exists():
-        return TokenSet(**torch.load(path, weights_only=True))
+        content = torch.load(path, weights_only=True)
+        if content.pop("origin") == origin:
+            return TokenSet(**content)
     sample = SampleConfig(sizes=sizes, batch=4, prompts=SCORE_PROMPTS,
                           background_share=SCORE_BACKGROUND, seed=seed + 7919)
     tokens = collect_tokens(model, data, views, sample)
-    torch.save({name: getattr(tokens, name) for name in TokenSet.__dataclass_fields__}, path)
+    torch.save({"origin": origin, **{name: getattr(tokens, name) for name in TokenSet.__dataclass_fields__}}, path)
     return tokens

@@ -1,0 +1,1 @@
+"""Data sets on disk. ``shards`` is the format that generation writes and training and replay read."""
