@@ -19,18 +19,21 @@ from uois_sam_ros.replay.sources import Sample
 NAMES = ["geometry", "grid", "+ foreground", "+ heatmap", "+ foreground score", "+ HDNet", "+ depth selection"]
 
 
+WEIGHTED = update(SegmenterConfig(), {"rescoring": {"foreground_weight": 1.0}})
+
+
 def test_rungs_add_one_stage_each():
-    rungs = rungs_of(SegmenterConfig())
+    rungs = rungs_of(WEIGHTED)
     assert list(rungs) == NAMES
     assert [rungs[name].prompting.strategy for name in NAMES[1:]] == ["grid", "foreground", "hpg", "hpg", "hpg", "hpg"]
     assert [rungs[name].rescoring.strategy for name in NAMES[1:]] == ["decoder"] * 4 + ["hdnet"] * 2
     assert [rungs[name].rescoring.foreground_weight for name in NAMES[1:]] == [0, 0, 0, 1, 1, 1]
     assert [rungs[name].selection.plane_veto for name in NAMES[1:]] == [False] * 5 + [True]
-    assert rungs["+ depth selection"] == SegmenterConfig()
+    assert rungs["+ depth selection"] == WEIGHTED
 
 
 def test_post_processing_is_identical():
-    rungs = rungs_of(update(SegmenterConfig(), {"selection": {"score_threshold": 0.33, "nms_iou": 0.2}}))
+    rungs = rungs_of(update(WEIGHTED, {"selection": {"score_threshold": 0.33, "nms_iou": 0.2}}))
     plain = {"plane_veto": True, "min_size_m": 0.004, "max_size_m": 0.8}
     selections = {update(rungs[name].selection, plain) for name in NAMES[1:]}
     assert len(selections) == 1 and selections.pop().score_threshold == 0.33
@@ -59,7 +62,7 @@ def segmenter(config):
 
 
 def test_whole_ladder_on_tabletops():
-    result = run_rungs(SegmenterConfig(), samples(), progress=False, make_segmenter=segmenter)
+    result = run_rungs(WEIGHTED, samples(), progress=False, make_segmenter=segmenter)
     assert result.rungs == tuple(NAMES) and len(result.frames) == 4
     assert [name for name, _ in result.refused] == ["two/bad"]
     top = [frame.scores["+ depth selection"].detected_75 for frame in result.frames]
@@ -76,7 +79,7 @@ def test_whole_ladder_on_tabletops():
 
 def test_frames_without_depth_leave_geometry_out():
     frame, truth, _ = tabletop()
-    result = run_rungs(SegmenterConfig(), [Sample("s", "f", frame.without_depth(), truth)], progress=False,
+    result = run_rungs(WEIGHTED, [Sample("s", "f", frame.without_depth(), truth)], progress=False,
                        make_segmenter=segmenter)
     assert "geometry" not in result.frames[0].scores and "grid" in result.frames[0].scores
     assert "geometry left out s/f" in result.notes[0] and result.refused == ()

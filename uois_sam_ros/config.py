@@ -28,10 +28,10 @@ class EncodingConfig:
 
     encoders: tuple[str, ...] = setting(("compact_encoder",), "model names, each runs once a frame")
     short_side: int = setting(
-        192, "working grid: shorter image side in pixels; raise for small objects, cost grows "
+        240, "working grid: shorter image side in pixels; raise for small objects, cost grows "
         "with its square", low=96, high=1080)
     long_side: int = setting(
-        352, "working grid: the longer side is never larger than this", low=96, high=1920)
+        448, "working grid: the longer side is never larger than this", low=96, high=1920)
     multiple: int = setting(16, "working grid: sides are padded to this multiple", low=1, high=64)
     depth: str = setting(
         "auto", "auto: use depth when it is there; off: colour only; require: refuse frames "
@@ -55,7 +55,7 @@ class PromptingConfig:
         0.4, "points with a smaller foreground probability are dropped; raise against prompts on "
         "the table, lower when objects are missed", low=0.0, high=1.0)
     heatmap_threshold: float = setting(
-        0.2, "heatmap peaks below this are dropped; raise for speed, lower when small objects are missed", low=0.0, high=1.0)
+        0.3, "heatmap peaks below this are dropped; raise for speed, lower when small objects are missed", low=0.0, high=1.0)
     peak_window: int = setting(3, "a peak is the maximum of a window of this many cells", low=3, high=31)
     max_points: int = setting(60, "top K heatmap peaks; coverage points come on top", low=1, high=1024)
     coverage_points: int = setting(
@@ -86,7 +86,7 @@ class RescoringConfig:
                             choices=("hdnet", "decoder"))
     rescorer: str = setting("compact_hdnet", "model name; used by strategy hdnet")
     foreground_weight: float = setting(
-        1.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
+        0.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
         low=0.0, high=4.0)
 
 
@@ -101,7 +101,7 @@ class SelectionConfig:
         0.4, "of two masks that overlap more than this (IoU) the weaker one is dropped",
         low=0.0, high=1.0)
     containment: float = setting(
-        0.8, "a mask with a larger share of its area inside better ones (together) is dropped; "
+        0.7, "a mask with a larger share of its area inside better ones (together) is dropped; "
         "1 = off",
         low=0.0, high=1.0)
     min_area: float = setting(
