@@ -75,6 +75,6 @@ def trained_run(tmp_path_factory) -> Path:
     assert main([*base, "--samples", "40"]) == 0
     assert main([*base, "--samples", "60"]) == 0  # resumes
     assert main(["train", "iou", *data, *run, "--views", "12", "--epochs", "3"]) == 0
-    assert main(["train", "hdnet", *data, *run, "--epochs", "3"]) == 0
+    assert main(["train", "hdnet", *run, "--epochs", "3"]) == 0
     assert main(["train", "export", *run, "--engines", str(root / "engines")]) == 0
     return root

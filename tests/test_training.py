@@ -113,7 +113,8 @@ def test_heat_peaks_are_the_strongest_maxima():
 
 @pytest.mark.parametrize("arguments,message", [
     (["base", "--out", "x"], "needs a folder of shards"),
-    (["iou", "--out", "nowhere", "--data", "x"], "run the earlier stage first"),
+    (["iou", "--out", "nowhere", "--data", "x"], "x"),
+    (["hdnet", "--out", "nowhere"], "run the earlier stage first"),
     (["base", "--out", "x", "--data", "nowhere-at-all", "--workers", "0"], "nowhere-at-all"),
 ])
 def test_refusals(arguments, message, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ example:
   uois-sam synth --out data/train --scenes 2500 --seed 1
   uois-sam train base   --data data/train --out runs/a --samples 60000 --size 144x192 --size 192x256
   uois-sam train iou    --data data/train --out runs/a
-  uois-sam train hdnet  --data data/train --out runs/a
+  uois-sam train hdnet  --out runs/a
   uois-sam train export --out runs/a --engines engines
 """
 
@@ -30,7 +30,7 @@ def register(subparsers) -> None:
         "from its checkpoint, the other stages take minutes.")
     parser.add_argument("stage", choices=("base", "iou", "hdnet", "export"))
     parser.add_argument("--out", required=True, metavar="RUN", help="run folder with checkpoints and curves")
-    parser.add_argument("--data", metavar="DIR", help="folder of shards made by 'uois-sam synth'")
+    parser.add_argument("--data", metavar="DIR", help="base, iou: folder of shards made by 'uois-sam synth'")
     parser.add_argument("--samples", type=int, default=60000, help="base: views to see in all (%(default)s)")
     parser.add_argument("--size", action="append", type=_size, metavar="HxW",
                         help="base, iou: working size, multiples of 16; repeat to mix sizes (192x256)")
@@ -58,12 +58,12 @@ def run(args: argparse.Namespace) -> int:
         import torch
     except ImportError as error:
         raise ConfigError("training: expected torch, found none; in the source tree: pip install '.[train]'") from error
-    if args.stage != "export" and not args.data:
+    if args.stage in ("base", "iou") and not args.data:
         raise ConfigError(f"--data: stage {args.stage} needs a folder of shards, got none; make one with uois-sam synth")
     if args.samples < 1 or args.views < 1 or args.epochs < 1 or args.batch < 1:
         raise ConfigError("--samples, --views, --epochs, --batch: expected 1 or more, got "
                           f"{args.samples}, {args.views}, {args.epochs}, {args.batch}")
-    if args.stage != "export":
+    if args.stage in ("base", "iou"):
         from ..datasets.shards import ShardReader
 
         ShardReader(args.data)  # refuses a folder without shards here, not in a loader process

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ..errors import ModelError
 from ..models.compact import CompactModel
 from ..models.export import export_compact, prepare
 from ..runtime import manifest
@@ -18,20 +19,23 @@ from .tokens import TokenSet, collect_tokens
 #: Clicks a view for the score stages; half of the paper's 30 hit nothing or the background.
 SCORE_PROMPTS = 20
 SCORE_BACKGROUND = 0.4
+#: Clicks that the iou stage collects and the hdnet stage reads, in the run folder.
+TOKENS = "tokens.pth"
 
 
-def scores(stage: str, data: str, out: str, *, views: int, sizes: tuple[tuple[int, int], ...],
+def scores(stage: str, data: str | None, out: str, *, views: int, sizes: tuple[tuple[int, int], ...],
            epochs: int, seed: int, command: str) -> Path:
     """Run stage "iou" or "hdnet"; return its checkpoint.
 
     Args:
-        views, sizes: how many training views the clicks come from, and at which working sizes (h, w).
+        data, views, sizes: for "iou": shards, how many training views the clicks come from, and their
+            working sizes (h, w). "hdnet" learns from the same clicks.
     """
     run = Path(out)
     before = load_checkpoint(run / ("base.pth" if stage == "iou" else "iou.pth"))
     model = CompactModel().eval()
     model.load_state_dict(before["average"] if stage == "iou" else before["model"])
-    tokens = _tokens(model, data, run, views, sizes, seed, fresh=stage == "iou")
+    tokens = _collect(model, data, run, views, sizes, seed) if stage == "iou" else _collected(run)
     train = train_iou if stage == "iou" else train_hdnet
     history = train(model, tokens, ScoreConfig(epochs=epochs, seed=seed))
     last = tokens.subset(tokens.view >= int(tokens.view.max()) * 0.85)
@@ -62,17 +66,19 @@ def export(out: str, engines: str) -> None:
         print(f"wrote {file}")
 
 
-def _tokens(model: CompactModel, data: str, run: Path, views: int, sizes: tuple[tuple[int, int], ...],
-            seed: int, *, fresh: bool) -> TokenSet:
-    """Collect tokens; those that the iou stage collected from the same views serve hdnet, too."""
-    path = run / "tokens.pth"
-    origin = f"{data} {views} {sizes} {seed}"
-    if not fresh and path.exists():
-        content = torch.load(path, weights_only=True)
-        if content.pop("origin") == origin:
-            return TokenSet(**content)
+def _collect(model: CompactModel, data: str, run: Path, views: int, sizes: tuple[tuple[int, int], ...],
+             seed: int) -> TokenSet:
+    """Collect tokens with the frozen base and keep them for the hdnet stage."""
     sample = SampleConfig(sizes=sizes, batch=4, prompts=SCORE_PROMPTS,
                           background_share=SCORE_BACKGROUND, seed=seed + 7919)
     tokens = collect_tokens(model, data, views, sample)
-    torch.save({"origin": origin, **{name: getattr(tokens, name) for name in TokenSet.__dataclass_fields__}}, path)
+    torch.save({name: getattr(tokens, name) for name in TokenSet.__dataclass_fields__}, run / TOKENS)
     return tokens
+
+
+def _collected(run: Path) -> TokenSet:
+    """Read the tokens that the iou stage collected."""
+    path = run / TOKENS
+    if not path.exists():
+        raise ModelError(f"tokens {path}: expected those of the iou stage, found none; run 'train iou' first")
+    return TokenSet(**torch.load(path, weights_only=True))
