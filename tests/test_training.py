@@ -97,7 +97,7 @@ def test_hdnet_learns_which_hypothesis_is_the_object():
     data = _score_problem()
     config = ScoreConfig(epochs=36, batch=128)
     history = train_iou(model, data, config)
-    assert history[-1]["validation"] < 0.5 * history[0]["validation"]
+    assert history[-1]["validation"] < 0.02  # an untrained head is off by 0.09
     before = selection_quality(model, data)
     train_hdnet(model, data, config)
     after = selection_quality(model, data)
