@@ -184,6 +184,11 @@ def _close(ours: torch.Tensor, theirs: np.ndarray) -> None:
     assert np.abs(ours.numpy() - theirs).max() < 1e-4 * scale
 
 
+def test_exports_hold_no_paths_of_the_machine(trained_run):
+    for path in (trained_run / "engines").glob("*.onnx"):
+        assert b".py" not in path.read_bytes(), path.name
+
+
 def test_exported_weights_are_the_trained_ones(trained_run):
     from uois_sam_ros.models import load_reference
     from uois_sam_ros.training.checkpoint import load_checkpoint

@@ -93,10 +93,24 @@ def _export(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: tup
             input_names=list(spec.input_names), output_names=list(spec.output_names), verbose=False)
     model = program.model_proto
     model.ir_version = min(model.ir_version, 10)
+    strip_traces(model)
     store_as_half(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
+
+
+def strip_traces(model) -> None:
+    """Drop the exporter's metadata: it holds stack traces with paths of the machine."""
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output,
+                 *model.functions):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    for function in model.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
 
 
 def store_as_half(model) -> None:
