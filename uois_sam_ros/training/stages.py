@@ -16,7 +16,7 @@ from .dataset import SampleConfig
 from .scores import ScoreConfig, selection_quality, train_hdnet, train_iou
 from .tokens import TokenSet, collect_tokens
 
-#: Clicks a view for the score stages; half of the paper's 30 hit nothing or the background.
+#: Clicks a view for the score stages; SCORE_BACKGROUND of them hit no object.
 SCORE_PROMPTS = 20
 SCORE_BACKGROUND = 0.4
 #: Clicks that the iou stage collects and the hdnet stage reads, in the run folder.

@@ -9,8 +9,8 @@ import numpy as np
 
 #: Objects with fewer working pixels than this are not asked for (they stay foreground).
 MIN_PIXELS = 12
-#: Heatmap Gaussians: sigma = SIGMA_SHARE * sqrt(visible area), within SIGMA_CELLS, in stride-2
-#: cells. A fixed sigma (8 px at 336x448 in the paper's setting) merges the peaks of small things.
+#: Heatmap Gaussians: sigma = SIGMA_SHARE * sqrt(visible working pixels), within SIGMA_CELLS, in
+#: stride-2 cells. A fixed sigma (8 px at 336x448 in the paper's setting) merges the peaks of small things.
 SIGMA_SHARE = 0.10
 SIGMA_CELLS = (1.0, 4.0)
 
@@ -44,7 +44,7 @@ def heat_target(label: np.ndarray, ids: np.ndarray) -> np.ndarray:
         mask = label == value
         x, y = visible_centroid(mask)
         cx, cy = int(min(cols - 1, x // 2)), int(min(rows - 1, y // 2))
-        sigma = float(np.clip(SIGMA_SHARE * np.sqrt(mask.sum()) / 2 * 2, *SIGMA_CELLS))
+        sigma = float(np.clip(SIGMA_SHARE * np.sqrt(mask.sum()), *SIGMA_CELLS))
         reach = int(3 * sigma + 1)
         y0, y1, x0, x1 = max(0, cy - reach), min(rows, cy + reach + 1), max(0, cx - reach), min(cols, cx + reach + 1)
         gy = np.exp(-((np.arange(y0, y1) - cy) ** 2) / (2 * sigma**2))
