@@ -16,10 +16,10 @@ from bagfiles import COLOR, DEPTH, INFO, START_NS, TRUTH, write_bag
 
 from uois_sam_ros import Intrinsics
 from uois_sam_ros.errors import FrameError, InputError
-from uois_sam_ros.replay.messages import decode_color, decode_depth, decode_intrinsics, decode_label
+from uois_sam_ros.ros.convert import decode_color, decode_depth, decode_intrinsics, decode_label
 from uois_sam_ros.replay.recording import to_millimetres, write_recording
 from uois_sam_ros.replay.sources import InputOptions, open_input
-from uois_sam_ros.replay.sync import NearestSync
+from uois_sam_ros.ros.sync import NearestSync
 from uois_sam_ros.replay.topics import COMPRESSED, IMAGE, choose_topics
 from uois_sam_ros.replay.topics import INFO as INFO_TYPE
 from uois_sam_ros.types import Frame

@@ -14,7 +14,7 @@ from tabletop import tabletop
 from uois_sam_ros import Intrinsics
 from uois_sam_ros.errors import FrameError, InputError
 from uois_sam_ros.replay.folder import fit_intrinsics
-from uois_sam_ros.replay.images import to_label, to_metres
+from uois_sam_ros.images import to_label, to_metres
 from uois_sam_ros.replay.sources import InputOptions, open_input
 
 K = Intrinsics(288.0, 288.0, 159.5, 119.5)

@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import FrameError, InputError, UoisError
 from ..types import Frame
 from .bag_messages import BagFile
-from .messages import decode_color, decode_depth, decode_intrinsics, decode_label, header_stamp_ns
+from ..ros.convert import decode_color, decode_depth, decode_intrinsics, decode_label, header_stamp_ns
 from .sources import InputOptions, Sample
-from .sync import Matched, NearestSync
+from ..ros.sync import Matched, NearestSync
 from .topics import Topics, choose_topics, list_topics
 
 #: 16UC1 depth is in millimetres (REP 118).

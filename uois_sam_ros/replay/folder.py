@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import InputError, UoisError
 from ..types import Frame, Intrinsics
-from .images import read_image, to_label, to_metres, to_rgb
+from ..images import read_image, to_label, to_metres, to_rgb
 from .sources import InputOptions, Sample
 
 _COLOR = "_color.png"

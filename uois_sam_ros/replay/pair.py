@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError, UoisError
 from ..types import Frame
-from .images import read_image, to_metres, to_rgb
+from ..images import read_image, to_metres, to_rgb
 from .sources import InputOptions, Sample
 
 

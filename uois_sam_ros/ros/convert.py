@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import FrameError
 from ..types import Intrinsics
-from .images import decode_image, to_label, to_metres, to_rgb
+from ..images import decode_image, to_label, to_metres, to_rgb
 
 #: encoding -> (dtype, channels)
 _RAW = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import FrameError
+from .errors import FrameError
 
 _PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 _JPEG_MAGIC, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
