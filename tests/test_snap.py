@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uois_sam_ros.selection.paint import snapped
+from uois_sam_ros.selection.candidates import best_hypotheses
+from uois_sam_ros.selection.paint import paint, snapped
 from uois_sam_ros.selection.snap import EdgeSnapper
+from uois_sam_ros.types import Grid, MaskSet
 
 SHAPE = (90, 121)  # odd, so that the half-resolution coefficients do not divide evenly
 
@@ -60,3 +62,21 @@ def test_tiny_masks_survive(size):
     snapper = EdgeSnapper(np.full((30, 30, 3), 90, np.uint8), 8, 3e-4)
     kept = snapped(claim, (0, 0, 30, 30), snapper)
     assert np.array_equal(kept > 0, claim > 0)
+
+
+@pytest.mark.parametrize("believed", [56, 58, 63])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_painting_moves_edges_in_and_out_to_the_colour_edge(believed, scale):
+    grid = Grid(SHAPE, (SHAPE[0] // scale, SHAPE[1] // scale), (SHAPE[0] // scale, SHAPE[1] // scale))
+    rows, columns = grid.resized_hw
+    x = (np.arange(columns) + 0.5) * SHAPE[1] / columns - 0.5
+    logits = np.full((rows, columns), -4, np.float32)
+    logits[rows // 5:-(rows // 5)] = np.clip((believed - 0.5 - x) * 0.6, -4, 4)
+    mask_set = MaskSet(logits[None, None], np.ones((1, 1), np.float32), np.zeros((1, 1, 2), np.float32),
+                       np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), np.ones((1, 1), np.float32))
+    candidates = best_hypotheses(mask_set, grid, score_threshold=0)
+    painting = paint(candidates, grid, EdgeSnapper(_picture(60), 8, 3e-4))
+    widths = painting.label[SHAPE[0] // 3:2 * SHAPE[0] // 3].sum(axis=1)
+    assert np.abs(widths.astype(int) - 60).max() <= 1
+    x0, y0, x1, y1 = painting.windows[0]
+    assert (painting.label[y0:y1, x0:x1] == 1).sum() == (painting.label == 1).sum()

@@ -13,6 +13,8 @@ from .snap import EdgeSnapper
 
 #: Working pixels of logits kept around a mask's box, so that interpolation sees the zero crossing.
 MARGIN = 2
+#: With snapping the margin is this many radii: the filter's reach on either side of an edge.
+SNAP_REACH = 2.0
 #: A claim saturates at this logit; beyond it the better score decides, not the bolder network.
 LOGIT_CAP = 6.0
 #: Pieces smaller than this share of their mask are crumbs and stay unpainted.
@@ -44,13 +46,15 @@ def paint(candidates: Candidates, grid: Grid, snapper: EdgeSnapper | None = None
         snapper: moves mask edges to colour edges first; ``None`` leaves them where they are.
     """
     height, width = grid.native_hw
+    margin = MARGIN if snapper is None else snap_margin(snapper, grid)
     claims = np.zeros((height, width), dtype=np.float32)
     label = np.zeros((height, width), dtype=np.uint16)
     windows: list[Box] = []
     for index in range(len(candidates)):
-        x0, y0, x1, y1 = window = native_window(candidates.boxes[index], grid)
+        inner = padded_box(candidates.boxes[index], grid.resized_hw, margin)
+        x0, y0, x1, y1 = window = native_window(inner, grid)
         windows.append(window)
-        claim = native_logits(clean_logits(candidates, index), candidates.boxes[index], window, grid)
+        claim = native_logits(clean_logits(candidates, index, inner), inner, window, grid)
         if snapper is not None:
             claim = snapped(claim, window, snapper)
         np.minimum(claim, LOGIT_CAP, out=claim)
@@ -81,17 +85,28 @@ def keep_ids(label: np.ndarray, keep: list[int], count: int) -> np.ndarray:
     return rename[label]
 
 
+def snap_margin(snapper: EdgeSnapper, grid: Grid) -> int:
+    """Return the working pixels around a mask that its edge may move over, and that the filter needs to see."""
+    return max(MARGIN, int(np.ceil(SNAP_REACH * snapper.radius_px * min(grid.scale_xy))))
+
+
+def padded_box(box: Box, hw: tuple[int, int], margin: int) -> Box:
+    """Return a working xyxy box grown by ``margin`` on all sides, inside the (h, w) picture."""
+    return (max(0, box[0] - margin), max(0, box[1] - margin),
+            min(hw[1], box[2] + margin), min(hw[0], box[3] + margin))
+
+
 def native_window(box: Box, grid: Grid) -> Box:
-    """Return the native xyxy box that holds all of a working-grid box and a pixel around it."""
+    """Return the native xyxy box of all pixels whose centres lie in a working-grid box."""
     scale_x, scale_y = grid.scale_xy
-    x0, y0 = (int(np.floor((low - 1) / s)) for low, s in ((box[0], scale_x), (box[1], scale_y)))
-    x1, y1 = (int(np.ceil((high + 1) / s)) for high, s in ((box[2], scale_x), (box[3], scale_y)))
+    x0, y0 = (int(np.floor(low / s)) for low, s in ((box[0], scale_x), (box[1], scale_y)))
+    x1, y1 = (int(np.ceil(high / s)) for high, s in ((box[2], scale_x), (box[3], scale_y)))
     return max(0, x0), max(0, y0), min(grid.native_hw[1], x1), min(grid.native_hw[0], y1)
 
 
-def clean_logits(candidates: Candidates, index: int) -> np.ndarray:
-    """Return float32[a, b], a mask's logits in its box and margin, with crumbs made negative."""
-    top, left, bottom, right = _margin_box(candidates.boxes[index], candidates.logits[index].shape)
+def clean_logits(candidates: Candidates, index: int, box: Box) -> np.ndarray:
+    """Return float32[a, b], a mask's logits in a working xyxy box around it, with crumbs made negative."""
+    left, top, right, bottom = box
     logits = candidates.logits[index][top:bottom, left:right].copy()
     count, piece, stats, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(candidates.masks[index][top:bottom, left:right]).view(np.uint8),
@@ -107,22 +122,16 @@ def native_logits(crop: np.ndarray, box: Box, window: Box, grid: Grid) -> np.nda
     """Interpolate logits to the native pixels of ``window``, pixel centres as in ``Grid``.
 
     Args:
-        crop: float32[a, b], the logits of a working xyxy ``box`` and its margin.
+        crop: float32[a, b], the logits of a working xyxy ``box``.
         window: native xyxy box to fill.
 
     Returns:
         float32[y1 - y0, x1 - x0].
     """
-    top, left, _, _ = _margin_box(box, grid.resized_hw)
+    left, top, _, _ = box
     (scale_x, scale_y), (x0, y0, x1, y1) = grid.scale_xy, window
     to_crop = np.float64([[scale_x, 0, (x0 + 0.5) * scale_x - 0.5 - left],
                           [0, scale_y, (y0 + 0.5) * scale_y - 0.5 - top]])
     return cv2.warpAffine(crop, to_crop, (x1 - x0, y1 - y0),
                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                           borderMode=cv2.BORDER_REPLICATE)
-
-
-def _margin_box(box: Box, hw: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of a working box and its margin inside the picture."""
-    return (max(0, box[1] - MARGIN), max(0, box[0] - MARGIN),
-            min(hw[0], box[3] + MARGIN), min(hw[1], box[2] + MARGIN))

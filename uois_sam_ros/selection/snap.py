@@ -28,6 +28,7 @@ class EdgeSnapper:
     """
 
     def __init__(self, color: np.ndarray, radius_px: float, epsilon: float) -> None:
+        self.radius_px = radius_px
         self._guide = cv2.GaussianBlur(color, (0, 0), GUIDE_SIGMA).astype(np.float32) * np.float32(1 / 255)
         height, width = color.shape[:2]
         self._step = max(1, round(radius_px / CELLS))
