@@ -14,12 +14,15 @@ from uois_sam_ros.cli import main  # noqa: E402
 from uois_sam_ros.config import preset, update  # noqa: E402
 from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
+from uois_sam_ros.models.export import load_reference  # noqa: E402
+from uois_sam_ros.training import stages  # noqa: E402
 from uois_sam_ros.training.base import BaseConfig, base_losses  # noqa: E402
 from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from uois_sam_ros.training.dataset import SampleConfig, TrainingStream  # noqa: E402
 from uois_sam_ros.training.optim import build_optimizers  # noqa: E402
 from uois_sam_ros.training.scores import ScoreConfig, selection_quality, train_hdnet, train_iou  # noqa: E402
 from uois_sam_ros.training.tokens import TokenSet, heat_peaks  # noqa: E402
+from uois_sam_ros.training.warm_start import warm_start  # noqa: E402
 
 
 def test_losses_fall_on_a_batch_seen_again(tmp_path):
@@ -141,3 +144,22 @@ def test_foreign_checkpoints_are_refused(tmp_path):
     torch.save({"weights": torch.zeros(2)}, tmp_path / "base.pth")
     with pytest.raises(ModelError, match="'uois-sam train' wrote"):
         load_checkpoint(tmp_path / "base.pth")
+
+
+def test_warm_start_equals_the_exported_model(trained_run, tmp_path):
+    engines = tmp_path / "engines"
+    stages.export(str(trained_run / "run"), str(engines))
+    model = CompactModel()
+    image = torch.randn(4, 13, 96, 128, generator=torch.Generator().manual_seed(1))
+    points = torch.tensor([[20.0, 30.0], [64.0, 64.0]])
+    warm_start(model, engines, image, points)
+    other = torch.randn(1, 13, 96, 128, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        features = model.eval().encoder(other)
+        exported = load_reference("compact_encoder", engines)(other)
+        masks = model.decoder(*features[:4], points)
+        expected = load_reference("compact_decoder", engines)(*exported[:4], points)
+    for ours, theirs in zip((*features, *masks), (*exported, *expected)):
+        assert torch.allclose(ours, theirs, atol=1e-3)
+    fresh = CompactModel().eval().encoder(other)
+    assert not torch.allclose(fresh[0], exported[0], atol=1e-1)

@@ -19,6 +19,10 @@ from .curves import plot_curves
 from .dataset import SampleConfig, TrainingStream
 from .losses import foreground_loss, heatmap_loss, mask_loss, sample_cells
 from .optim import WeightAverage, build_optimizers, learning_rate
+from .warm_start import warm_start
+
+#: Views that give a warm start its batch statistics.
+START_VIEWS = 48
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class BaseConfig:
         cells: stride-4 cells a prompt on which masks are judged.
         scored: prompts a view whose predicted IoU is trained along.
         decay_from: share of ``samples`` after which the rate falls.
+        start: folder of exported models to go on from; empty = from scratch.
     """
 
     data: str
@@ -46,6 +51,7 @@ class BaseConfig:
     log_every: int = 25
     save_minutes: float = 5.0
     command: str = ""
+    start: str = ""
 
 
 def train_base(config: BaseConfig, sample: SampleConfig) -> Path:
@@ -53,10 +59,12 @@ def train_base(config: BaseConfig, sample: SampleConfig) -> Path:
     torch.manual_seed(config.seed)
     model = CompactModel().to(config.device, memory_format=torch.channels_last)
     trained = nn.ModuleDict({"encoder": model.encoder, "decoder": model.decoder})
+    path = Path(config.out) / "base.pth"
+    if config.start and not path.exists():
+        _start_from(config, sample, model)
     optimizers = build_optimizers(trained, config.lr)
     average = WeightAverage(model)
     progress = Progress(facts={"command": config.command, "seed": config.seed, "revision": git_revision() or "unknown"})
-    path = Path(config.out) / "base.pth"
     if path.exists():
         progress = _resume(path, model, average, optimizers)
     stream = TrainingStream(config.data, sample, start=progress.samples)
@@ -178,6 +186,15 @@ def _save(path: Path, progress: Progress, model, average, optimizers) -> None:
     save_checkpoint(path, progress, model=model.state_dict(), average=average.module.state_dict(),
                     average_steps=average.steps, optimizers=[o.state_dict() for o in optimizers])
     plot_curves(progress.history, path.with_suffix(".png"))
+
+
+def _start_from(config: BaseConfig, sample: SampleConfig, model: CompactModel) -> None:
+    """Load exported weights, with batch statistics from the first training views."""
+    stream = iter(TrainingStream(config.data, sample))
+    batches = [next(stream) for _ in range(max(1, START_VIEWS // sample.batch))]
+    image = torch.cat([b["image"] for b in batches if b["image"].shape == batches[0]["image"].shape])
+    warm_start(model, config.start, image.to(config.device), batches[0]["points"][0].to(config.device))
+    print(f"started from {config.start}", flush=True)
 
 
 def _resume(path: Path, model, average, optimizers) -> Progress:

@@ -41,6 +41,8 @@ def register(subparsers) -> None:
     parser.add_argument("--views", type=int, default=1500,
                         help="iou: views whose clicks the score heads learn from (%(default)s)")
     parser.add_argument("--epochs", type=int, default=30, help="iou, hdnet: epochs (%(default)s)")
+    parser.add_argument("--start", default="", metavar="DIR",
+                        help="base: go on from the exported models in DIR instead of from scratch")
     parser.add_argument("--engines", default="engines", metavar="DIR", help="export: where the files go")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="base: where to train")
     parser.add_argument("--amp", action="store_true", help="base: bfloat16 autocast")
@@ -90,7 +92,7 @@ def _base(args: argparse.Namespace, command: str) -> int:
 
     config = BaseConfig(data=args.data, out=args.out, samples=args.samples, lr=args.lr,
                         decay_from=args.decay_from, workers=args.workers, device=args.device,
-                        amp=args.amp, seed=args.seed, command=command)
+                        amp=args.amp, seed=args.seed, command=command, start=args.start)
     print(f"wrote {train_base(config, SampleConfig(sizes=_sizes(args), batch=args.batch, seed=args.seed))}")
     return 0
 
