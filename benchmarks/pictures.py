@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from uois_sam_ros import Segmenter
+from uois_sam_ros.overlay import draw_overlay
 from uois_sam_ros.replay.metrics import score_frame
-from uois_sam_ros.replay.overlay import draw_overlay
 from uois_sam_ros.replay.sources import open_input
 from uois_sam_ros.synthetic.preview import colour_depth, colour_labels
 

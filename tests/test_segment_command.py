@@ -14,7 +14,7 @@ from picturefiles import write_source
 
 from uois_sam_ros import Instances
 from uois_sam_ros.cli import main
-from uois_sam_ros.replay.overlay import draw_overlay
+from uois_sam_ros.overlay import draw_overlay
 from uois_sam_ros.replay.results import write_result
 from uois_sam_ros.types import Frame, Instance, Intrinsics
 

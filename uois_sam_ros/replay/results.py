@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..overlay import draw_overlay
 from ..types import Frame, Instance, Instances
-from .overlay import draw_overlay
 
 
 def write_result(folder: Path, source: str, name: str, frame: Frame, instances: Instances, *,

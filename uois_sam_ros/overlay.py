@@ -7,7 +7,7 @@ import colorsys
 import cv2
 import numpy as np
 
-from ..types import Instances
+from .types import Instances
 
 
 def draw_overlay(color: np.ndarray, instances: Instances, *, opacity: float = 0.45) -> np.ndarray:
