@@ -51,7 +51,8 @@ def test_raw_recording(tmp_path, storage, single_file):
         assert np.array_equal(sample.frame.color, color[:, :, ::-1])
         assert np.allclose(sample.frame.depth_m, depth * 0.001)
         assert np.array_equal(sample.truth, label)
-        assert sample.frame.stamp_ns == stamp
+        assert sample.frame.stamp_ns == sample.stamp_ns == stamp
+        assert sample.skew_ns == 4_000_000 and sample.convert_ms > 0
         assert sample.frame.intrinsics == Intrinsics(60, 60, 31.5, 23.5)
 
 
@@ -247,7 +248,8 @@ def test_camera_info_sent_once_and_late(tmp_path):
 
 def test_colour_only_recording(tmp_path):
     reader = open_input(write_bag(tmp_path / "run", bags.raw_messages(2, skip=("depth", "info"))))
-    assert [sample.frame.depth_m for sample in reader] == [None, None]
+    samples = list(reader)
+    assert [(s.frame.depth_m, s.skew_ns) for s in samples] == [(None, None), (None, None)]
     assert "depth none" in reader.notes[0]
 
 
@@ -256,6 +258,7 @@ def test_unpaired_images_are_counted(tmp_path):
     reader = open_input(write_bag(tmp_path / "run", kept))
     assert [sample.name for sample in reader] == ["000000", "000001"]
     assert "2 of 4 colour images have no depth within 0.02 s" in reader.notes[-1]
+    assert reader.unpaired == [(f"00000{k}", START_NS + k * bags.PERIOD_NS) for k in (2, 3)]
 
 
 def test_no_pair_at_all(tmp_path):
@@ -307,10 +310,11 @@ def test_recording_that_breaks_in_the_middle(tmp_path):
     middle = len(data) * 6 // 10
     data[middle:middle + 70_000] = b"\xff" * 70_000
     file.write_bytes(data)
-    samples = list(open_input(folder))
+    reader = open_input(folder)
+    samples = list(reader)
     assert 5 <= len(good(samples)) < 30
     assert [sample.error is None for sample in samples] == [True] * (len(samples) - 1) + [False]
-    assert "the recording breaks here" in samples[-1].error
+    assert "the recording breaks here" in samples[-1].error == reader.broken
 
 
 def test_damaged_database(tmp_path):

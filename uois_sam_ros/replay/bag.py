@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from ..errors import FrameError, InputError, UoisError
 from ..types import Frame
@@ -30,6 +33,8 @@ class BagInput:
         count: number of colour images.
         topics: what is read.
         notes: sentences for the user; complete after the iteration.
+        unpaired: (name, stamp_ns) of the colour images that were left out so far.
+        broken: why the recording ends too early, "" while it does not.
 
     Raises:
         InputError: unreadable, empty, a topic is missing, or no intrinsics for depth.
@@ -53,6 +58,8 @@ class BagInput:
             raise InputError(f"{path}: expected a sensor_msgs/msg/CameraInfo topic with messages, got none; pass "
                              f"--intrinsics fx,fy,cx,cy; {list_topics(types)}")
         self.notes = [f"{path}: {self.topics.describe()}"]
+        self.unpaired: list[tuple[str, int]] = []
+        self.broken = ""
 
     def __iter__(self) -> Iterator[Sample]:
         roles = {name: role for role, name in (
@@ -60,8 +67,8 @@ class BagInput:
             ("info", self.topics.info)) if name}
         streams = [role for role in ("depth", "truth") if role in roles.values()]
         sync = NearestSync(streams, round(self._options.slop_s * 1e9))
-        info, seen, paired = self._first_info, 0, 0
-        broken: InputError | None = None
+        info, seen = self._first_info, 0
+        self.unpaired, self.broken = [], ""
         messages = self._bag.messages(list(roles))
         while True:
             try:
@@ -69,7 +76,7 @@ class BagInput:
             except StopIteration:
                 break
             except UoisError as error:
-                broken = InputError(str(error))
+                self.broken = f"the recording breaks here: {error}"
                 break
             role = roles[topic]
             if role == "info":
@@ -80,37 +87,39 @@ class BagInput:
                 ready = sync.push_lead(stamp, (seen, raw, info))
                 seen += 1
             else:
-                ready = sync.push(role, stamp, raw)
+                ready = sync.push(role, stamp, (stamp, raw))
             for match in ready:
-                paired += self._is_paired(match)
                 yield from self._samples(match)
         for match in sync.flush():
-            paired += self._is_paired(match)
             yield from self._samples(match)
-        if broken is not None:
-            yield Sample(self.source, f"{seen:06d}", error=f"the recording breaks here: {broken}")
-        elif paired == 0:
+        if self.broken:
+            yield Sample(self.source, f"{seen:06d}", error=self.broken)
+        elif len(self.unpaired) == seen:
             raise InputError(f"{self.source}: expected colour ({self.topics.color}) and depth ({self.topics.depth}) "
                              f"within {self._options.slop_s:g} s, got no such pair among {seen} colour images; "
                              "raise --slop or choose another --depth-topic")
-        if paired < seen:
-            self.notes.append(f"{self.source}: {seen - paired} of {seen} colour images have no depth within "
+        if self.unpaired:
+            self.notes.append(f"{self.source}: {len(self.unpaired)} of {seen} colour images have no depth within "
                               f"{self._options.slop_s:g} s and were left out; --slop widens the window")
 
-    def _is_paired(self, match: Matched) -> bool:
-        return not self.topics.depth or match.others["depth"] is not None
-
     def _samples(self, match: Matched) -> Iterator[Sample]:
-        if not self._is_paired(match):
-            return
         number, raw_color, info = match.lead
-        name = f"{number:06d}"
+        depth = match.others.get("depth")
+        place = Sample(self.source, f"{number:06d}", stamp_ns=match.stamp_ns,
+                       skew_ns=depth[0] - match.stamp_ns if depth else None)
+        if self.topics.depth and depth is None:
+            self.unpaired.append((place.name, match.stamp_ns))
+            return
+        begin = perf_counter()
         try:
-            yield self._sample(name, match, raw_color, info)
+            frame, truth = self._read(place.name, match, raw_color, info)
         except UoisError as error:
-            yield Sample(self.source, name, error=str(error))
+            yield replace(place, error=str(error))
+        else:
+            yield replace(place, frame=frame, truth=truth, convert_ms=1000 * (perf_counter() - begin))
 
-    def _sample(self, name: str, match: Matched, raw_color: bytes, info: bytes | None) -> Sample:
+    def _read(self, name: str, match: Matched, raw_color: bytes,
+              info: bytes | None) -> tuple[Frame, np.ndarray | None]:
         topics = self.topics
         color = decode_color(self._decode(topics.color, raw_color), topics.color)
         depth_m = truth = None
@@ -118,14 +127,14 @@ class BagInput:
         if intrinsics is None and info is not None and topics.depth:  # colour alone needs none
             intrinsics = decode_intrinsics(self._decode(topics.info, info), color.shape[:2], topics.info)
         if topics.depth:
-            message = self._decode(topics.depth, match.others["depth"])
+            message = self._decode(topics.depth, match.others["depth"][1])
             depth_m = decode_depth(message, self._options.depth_scale or DEPTH_SCALE, topics.depth)
         if topics.truth and match.others["truth"] is not None:
-            truth = decode_label(self._decode(topics.truth, match.others["truth"]), topics.truth)
+            truth = decode_label(self._decode(topics.truth, match.others["truth"][1]), topics.truth)
             if truth.shape != color.shape[:2]:
                 raise FrameError(f"{topics.truth}: expected labels of {color.shape[1]}x{color.shape[0]} like the "
                                  f"colour image, got {truth.shape[1]}x{truth.shape[0]}")
-        return Sample(self.source, name, Frame(color, depth_m, intrinsics, name, match.stamp_ns), truth)
+        return Frame(color, depth_m, intrinsics, name, match.stamp_ns), truth
 
     def _decode(self, topic: str, raw: bytes) -> Any:
         return self._bag.decode(topic, raw)

@@ -27,6 +27,9 @@ class Sample:
         ignore: bool[H, W], pixels not to score, or ``None``.
         error: one sentence, ``None`` when the frame is good.
         tags: further facts (renderer, sensor, notes of the reader).
+        stamp_ns: of the colour image, also of a refused one; 0 when unknown.
+        skew_ns: stamp of the depth image minus that of the colour image; ``None`` without a pair.
+        convert_ms: time to decode and convert the messages; 0 when unknown.
     """
 
     source: str
@@ -36,6 +39,9 @@ class Sample:
     ignore: np.ndarray | None = None
     error: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    stamp_ns: int = 0
+    skew_ns: int | None = None
+    convert_ms: float = 0.0
 
 
 @dataclass(frozen=True)
