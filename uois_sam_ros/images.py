@@ -13,8 +13,12 @@ _PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 _JPEG_MAGIC, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
-def decode_image(data: bytes | np.ndarray, what: str) -> np.ndarray:
+def decode_image(data: bytes | np.ndarray, what: str, *, remedy: str = "record or copy it again") -> np.ndarray:
     """Decode PNG or JPEG bytes; channels come in OpenCV's order, dtype as stored.
+
+    Args:
+        data: bytes or uint8[n].
+        what, remedy: how a refusal begins and ends.
 
     Raises:
         FrameError: not an image, or cut off.
@@ -32,7 +36,7 @@ def decode_image(data: bytes | np.ndarray, what: str) -> np.ndarray:
     if image is None:
         state = "is cut off" if cut else "cannot be decoded"
         raise FrameError(f"{what}: expected a whole PNG or JPEG image, got {raw.size} bytes that "
-                         f"{state}; record or copy it again")
+                         f"{state}; {remedy}")
     return image
 
 
@@ -51,11 +55,10 @@ def read_image(path: Path) -> np.ndarray:
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
     """Turn an image in OpenCV's order (grey, BGR or BGRA) into RGB; the dtype is left alone."""
-    if image.ndim == 2:
-        return np.ascontiguousarray(np.repeat(image[:, :, None], 3, axis=2))
-    if image.shape[2] == 4:
-        image = image[:, :, :3]
-    return np.ascontiguousarray(image[:, :, ::-1])
+    rgb = np.empty((*image.shape[:2], 3), image.dtype)
+    red, green, blue = (0, 0, 0) if image.ndim == 2 else (2, 1, 0)
+    cv2.mixChannels([image], [rgb], [red, 0, green, 1, blue, 2])
+    return rgb
 
 
 def to_metres(image: np.ndarray, scale: float, what: str) -> np.ndarray:
