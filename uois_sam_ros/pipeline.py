@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .baseline import segment_geometry
@@ -52,10 +53,12 @@ class Segmenter:
 
     def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None) -> None:
         self.config = config
-        given = dict(models or {})
+        self._models = dict(models or {})
 
         def model(name: str) -> Model:
-            return given[name] if name in given else load_model(name, config.runtime)
+            if name not in self._models:
+                self._models[name] = load_model(name, config.runtime)
+            return self._models[name]
 
         if config.method == "geometry":
             self._encode = Encoder(config.encoding, ())
@@ -79,6 +82,11 @@ class Segmenter:
     def from_config(cls, config: str | SegmenterConfig) -> Segmenter:
         """Build from a config or from the path of a YAML file."""
         return cls(config if isinstance(config, SegmenterConfig) else load_config(config))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The networks in use, by name; a Segmenter with other settings may share them."""
+        return MappingProxyType(self._models)
 
     def segment(self, frame: Frame) -> Instances:
         """Segment one frame.

@@ -36,10 +36,14 @@ class NearestSync:
         streams: names of the other streams.
         slop_ns: items further apart are no match.
         max_pending: bounds memory when a stream stops.
+        eager: decide a lead as soon as its own nearest items are known, without waiting for a later
+            lead that may lie nearer to one of them. That saves a live consumer one period; with
+            streams of one rate and a slop under half a period the pairs are the same.
     """
 
-    def __init__(self, streams: Sequence[str], slop_ns: int, max_pending: int = 30) -> None:
+    def __init__(self, streams: Sequence[str], slop_ns: int, max_pending: int = 30, *, eager: bool = False) -> None:
         self._slop = int(slop_ns)
+        self._eager = eager
         self._max_pending = max_pending
         self._leads: deque[Item] = deque()
         self._others: dict[str, deque[Item]] = {name: deque() for name in streams}
@@ -65,6 +69,15 @@ class NearestSync:
         """Decide every waiting lead; call it after the last item."""
         return self._decide(final=True)
 
+    def reset(self) -> list[Matched]:
+        """Decide every waiting lead and forget all items, as when time went back."""
+        decided = self.flush()
+        for queue in self._others.values():
+            queue.clear()
+        self._latest = dict.fromkeys(self._latest, None)
+        self._latest_lead = None
+        return decided
+
     def _decide(self, final: bool) -> list[Matched]:
         decided = []
         while self._leads and (final or len(self._leads) > self._max_pending or self._is_settled()):
@@ -77,6 +90,9 @@ class NearestSync:
         """True when neither a candidate of the oldest lead nor a rival for one can still arrive."""
         if not self._others:
             return True
+        if self._eager:
+            stamp = self._leads[0][0]
+            return all(last is not None and last >= stamp for last in self._latest.values())
         horizon = self._leads[0][0] + self._slop
         return (all(last is not None and last > horizon for last in self._latest.values())
                 and self._latest_lead is not None and self._latest_lead > horizon + self._slop)
