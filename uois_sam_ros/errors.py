@@ -29,3 +29,7 @@ class BackendError(UoisError):
 
 class InputError(UoisError):
     """A recording or folder that cannot be read: missing topic, truncated file, no frames."""
+
+
+class RosError(UoisError):
+    """A ROS name, argument, message type, parameter or DDS call that cannot be used."""

@@ -1,0 +1,63 @@
+"""The one place that chooses: the real rclpy where it can be imported, else the standalone subset.
+
+The names are those of rclpy with its semantics. ``message`` and ``service`` return interface classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BackendError
+
+try:
+    import rclpy
+except ModuleNotFoundError as error:
+    if error.name != "rclpy":
+        raise BackendError(f"rclpy: expected a ROS 2 install that works with this Python, got: {error}; "
+                           "complete the install, or do not source it") from error
+    STANDALONE = True
+except ImportError as error:
+    raise BackendError(f"rclpy: expected a ROS 2 install that works with this Python, got: {error}; use the Python "
+                       "of that install, or do not source it") from error
+else:
+    STANDALONE = False
+
+if STANDALONE:
+    from .standalone.context import init, ok, shutdown, try_shutdown
+    from .standalone.executor import ExternalShutdownException, MultiThreadedExecutor, MutuallyExclusiveCallbackGroup
+    from .standalone.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+    from .standalone.messages import message, service
+    from .standalone.node import Node
+    from .standalone.parameters import (
+        FloatingPointRange, IntegerRange, Parameter, ParameterDescriptor, SetParametersResult)
+    from .standalone.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+    BACKEND_NAME = "standalone on Cyclone DDS"
+else:
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+    from rclpy import init, ok, shutdown, try_shutdown
+    from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+    from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+    from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+    from rclpy.node import Node
+    from rclpy.parameter import Parameter
+    from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+    BACKEND_NAME = "rclpy"
+
+    def message(name: str) -> Any:
+        """Return the class of a message such as ``sensor_msgs/msg/Image``."""
+        return _interface(name)
+
+    def service(name: str) -> Any:
+        """Return the class of a service such as ``std_srvs/srv/Trigger``."""
+        return _interface(name)
+
+    def _interface(name: str) -> Any:
+        package, folder, kind = name.split("/")
+        try:
+            return getattr(importlib.import_module(f"{package}.{folder}"), kind)
+        except (ImportError, AttributeError) as error:
+            raise BackendError(f"{name}: expected an interface of an installed ROS package, got: {error}; install "
+                               f"ros-<distribution>-{package.replace('_', '-')}") from error
