@@ -1,0 +1,31 @@
+"""ROS graphs for tests: every participant is pinned to loopback, in a domain of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+#: Unicast to this machine alone: nothing of a test ever reaches a network.
+LOOPBACK_XML = (
+    "<CycloneDDS><Domain Id='any'><General><Interfaces><NetworkInterface name='lo' multicast='false'/></Interfaces>"
+    "<AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>"
+    "<MaxAutoParticipantIndex>30</MaxAutoParticipantIndex><Peers><Peer Address='127.0.0.1'/></Peers></Discovery>"
+    "<Internal><SocketReceiveBufferSize max='16MB'/></Internal></Domain></CycloneDDS>")
+TESTS = Path(__file__).parent
+
+
+def loopback_env(domain_id: int | None = None) -> dict[str, str]:
+    """Return environment variables that pin a process to loopback, in a random domain unless one is given."""
+    domain = random.SystemRandom().randrange(1, 230) if domain_id is None else domain_id
+    return {"CYCLONEDDS_URI": LOOPBACK_XML, "ROS_DOMAIN_ID": str(domain), "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
+
+
+def start_peer(script: str, *args: str, env: dict[str, str]) -> subprocess.Popen:
+    """Start Python code in a process of its own, in the graph that ``env`` names; text pipes on all streams."""
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen([sys.executable, "-u", "-c", script, *args], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "PYTHONPATH": path, **env})
