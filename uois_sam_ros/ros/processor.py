@@ -46,7 +46,7 @@ class Processor:
     def __init__(self, settings: NodeSettings, config: SegmenterConfig) -> None:
         self._segmenter = Segmenter(config)
         self._settings = settings
-        self._tracker = IouTracker()
+        self._tracker = _tracker(settings)
         frame, _ = box_scene()
         self._segmenter.segment(frame if config.encoding.depth != "off" else frame.without_depth())
 
@@ -64,8 +64,8 @@ class Processor:
         segmenter = self._segmenter
         if config != segmenter.config:
             segmenter = Segmenter(config, segmenter.models)
-        if settings.track and not self._settings.track:
-            self._tracker = IouTracker()
+        if (settings.track, settings.label_encoding) != (self._settings.track, self._settings.label_encoding):
+            self._tracker = _tracker(settings)
         self._segmenter, self._settings = segmenter, settings
 
     def __call__(self, pair: Pair, *, with_heatmap: bool = False) -> Processed:
@@ -103,6 +103,10 @@ class Processor:
         return Processed(result, {"conversion": 1000 * (converted - begin), **timings,
                                   "segment": 1000 * (segmented - converted),
                                   "finishing": 1000 * (perf_counter() - segmented)}, _valid_share(frame))
+
+
+def _tracker(settings: NodeSettings) -> IouTracker:
+    return IouTracker(max_id=255) if settings.label_encoding == "mono8" else IouTracker()
 
 
 def _valid_share(frame: Frame) -> float:
