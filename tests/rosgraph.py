@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,24 @@ TESTS = Path(__file__).parent
 
 
 def loopback_env(domain_id: int | None = None) -> dict[str, str]:
-    """Return environment variables that pin a process to loopback, in a random domain unless one is given."""
-    domain = random.SystemRandom().randrange(1, 230) if domain_id is None else domain_id
+    """Return environment variables that pin a process to loopback, in a random free domain unless one is given."""
+    domain = _free_domain() if domain_id is None else domain_id
     return {"CYCLONEDDS_URI": LOOPBACK_XML, "ROS_DOMAIN_ID": str(domain), "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
+
+
+def _free_domain() -> int:
+    """Return a domain nobody on this machine uses; those up to 100 keep clear of the ephemeral ports."""
+    domains = random.SystemRandom().sample(range(1, 101), 100)
+    return next(domain for domain in domains if _is_free(7400 + 250 * domain + 10))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def start_peer(script: str, *args: str, env: dict[str, str]) -> subprocess.Popen:

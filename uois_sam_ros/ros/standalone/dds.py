@@ -17,8 +17,7 @@ from ...errors import BackendError, RosError
 
 VERSION = "11.0.1"
 INFINITE = 0x7FFFFFFFFFFFFFFF
-ANY_STATE = 0xFFFFFFFF & (3 | 3 << 2 | 7 << 4)
-NOT_READ = 2 | 3 << 2 | 7 << 4
+ANY_STATE = 3 | 3 << 2 | 7 << 4  # of sample, view, instance
 TIMEOUT = -10
 _GONE = (-3, -9, -12)  # bad parameter, already deleted, illegal operation: the entity went away meanwhile
 
@@ -73,7 +72,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "dds_delete": (c_int32, [_ENTITY]),
     "dds_write": (c_int32, [_ENTITY, POINTER(_Container)]),
     "dds_takecdr": (c_int32, [_ENTITY, POINTER(_SERDATA), c_uint32, POINTER(SampleInfo), c_uint32]),
-    "dds_read": (c_int32, [_ENTITY, POINTER(c_void_p), POINTER(SampleInfo), c_size_t, c_uint32]),
+    "dds_take": (c_int32, [_ENTITY, POINTER(c_void_p), POINTER(SampleInfo), c_size_t, c_uint32]),
     "dds_return_loan": (c_int32, [_ENTITY, POINTER(c_void_p), c_int32]),
     "dds_get_guid": (c_int32, [_ENTITY, c_uint8 * 16]),
     "dds_get_publication_matched_status": (c_int32, [_ENTITY, POINTER(MatchedStatus)]),

@@ -17,7 +17,6 @@ from .qos import QoSProfile
 TOPIC, KIND = "ros_discovery_info", "rmw_dds_common/msg/ParticipantEntitiesInfo"
 #: Built-in topics of Cyclone DDS.
 _PARTICIPANTS, _WRITERS, _READERS = 0x7FFF0001, 0x7FFF0003, 0x7FFF0004
-_ALIVE = 3 | 3 << 2 | 1 << 4
 _UNKNOWN = ("_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_")
 
 
@@ -61,9 +60,6 @@ class Graph:
         self._gid_length = len(message("rmw_dds_common/msg/Gid")().data)
         self._writer = participant.create_writer(TOPIC, KIND, quality.DISCOVERY_WRITER)
         self.reader = participant.create_reader(TOPIC, KIND, quality.DISCOVERY_READER)
-        lib = dds.library()
-        self._builtin = {topic: dds.check(lib.dds_create_reader(participant.handle, topic, None, None), "discovery")
-                         for topic in (_PARTICIPANTS, _WRITERS, _READERS)}
 
     def add_node(self, name: str, namespace: str) -> _NodeEntry:
         """Announce a node; its endpoints follow through ``update``."""
@@ -132,7 +128,7 @@ class Graph:
     def close(self) -> None:
         """Release the endpoints."""
         with self._lock:
-            self._participant.delete(self._writer, self.reader, *self._builtin.values())
+            self._participant.delete(self._writer, self.reader)
 
     def _publish(self) -> None:
         info, entry = message(KIND), message("rmw_dds_common/msg/NodeEntitiesInfo")
@@ -161,15 +157,16 @@ class Graph:
                            quality.from_dds(item.qos))
                 for item in self._read(builtin) if wanted is None or item.topic_name == wanted]
 
-    def _read(self, builtin: int, batch: int = 512) -> Iterator[dds.Endpoint]:
-        """Yield the live entries of a built-in topic; each is valid until the next is asked for."""
-        lib, reader = dds.library(), self._builtin[builtin]
+    def _read(self, builtin: int, batch: int = 128) -> Iterator[dds.Endpoint]:
+        """Yield what is alive now, from a built-in topic; each entry is valid until the next is asked for."""
+        lib = dds.library()
         samples, infos = (ctypes.c_void_p * batch)(), (dds.SampleInfo * batch)()
-        with self._lock:
-            count = dds.check(lib.dds_read(reader, samples, infos, batch, _ALIVE), "discovery")
-            try:
+        reader = dds.check(lib.dds_create_reader(self._participant.handle, builtin, None, None), "discovery")
+        try:
+            while (count := dds.check(lib.dds_take(reader, samples, infos, batch, batch), "discovery")) > 0:
                 for index in range(count):
                     if infos[index].valid_data:
                         yield ctypes.cast(samples[index], ctypes.POINTER(dds.Endpoint)).contents
-            finally:
                 lib.dds_return_loan(reader, samples, count)
+        finally:
+            lib.dds_delete(reader)

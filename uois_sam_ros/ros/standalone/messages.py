@@ -120,7 +120,9 @@ def _message_class(kind: str) -> type:
     """Build the class of one message or service part, and make ``rosbags`` decode to it."""
     store = type_store()
     constants, fields = store.fielddefs[kind]
-    namespace: dict[str, Any] = {"__msgtype__": kind, "__eq__": _equal, "__hash__": None, "__repr__": _show}
+    namespace: dict[str, Any] = {
+        "__msgtype__": kind, "__eq__": _equal, "__hash__": None, "__repr__": _show,
+        "get_fields_and_field_types": classmethod(lambda cls: {name: _type_text(kind_of) for name, kind_of in fields})}
     for name, kind_of, value in constants:
         namespace[name] = ByteValue([value]) if kind_of == "byte" else value
     specs, descriptors = [], {}
@@ -164,13 +166,21 @@ def _equal(self: Any, other: object) -> bool:
     if type(self) is not type(other):
         return NotImplemented
     return all(np.array_equal(mine, yours) if isinstance(mine, np.ndarray) else mine == yours
-               for mine, yours in ((getattr(self, name), getattr(other, name)) for name in field_names(self)))
+               for mine, yours in ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__))
 
 
 def _show(self: Any) -> str:
-    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in field_names(self))})"
+    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__dataclass_fields__)})"
 
 
-def field_names(message_or_class: Any) -> tuple[str, ...]:
-    """Return the names of a message's fields in order."""
-    return tuple(message_or_class.__dataclass_fields__)
+def _type_text(description: Any) -> str:
+    """Return a field's type as rclpy writes it: ``sequence<uint8>``, ``double[9]``, ``std_msgs/Header``."""
+    node, content = description
+    if node == Nodetype.NAME:
+        return content.replace("/msg/", "/")
+    if node == Nodetype.BASE:
+        return {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet"}.get(content[0], content[0])
+    element, length = _type_text(content[0]), content[1]
+    if node == Nodetype.ARRAY:
+        return f"{element}[{length}]"
+    return f"sequence<{element}, {length}>" if length else f"sequence<{element}>"
