@@ -110,25 +110,31 @@ def object_inputs(view: View, settings: GraspnessSettings = GraspnessSettings(),
 
 def write_graspness(folder: Path, source: str, name: str, view: View,
                     settings: GraspnessSettings = GraspnessSettings()) -> tuple[int, ...]:
-    """Write ``folder/<source>/<name>_scene.npz`` and ``<name>_objects.npz``; return the ids of the objects.
-
-    The first holds the arrays of ``GraspnessInput``; the second the same with a leading axis, one entry an object, and
-    ``ids`` that names them.
+    """Make the inputs of a view and write them with ``write_inputs``; return the ids of the objects.
 
     Raises:
         FrameError: no object has ``min_points``; the message says what there is.
         InputError: the folder cannot be written.
     """
     plane = support_plane(view)
-    scene, objects = scene_input(view, settings, plane), object_inputs(view, settings, plane)
+    scene = scene_input(view, settings, plane)
     if scene is None:
         raise nothing_to_grasp(view, labelled_cloud(view), settings.min_points)
-    write_npz(folder / source / f"{name}_scene.npz", **_arrays(scene))
-    stacked = [np.stack(parts) for parts in zip(*(_arrays(one).values() for one in objects))]
-    ids = tuple(one.id for one in objects)
-    write_npz(folder / source / f"{name}_objects.npz", ids=np.array(ids, np.uint16),
-              **dict(zip(_arrays(scene), stacked)))
-    return ids
+    objects = object_inputs(view, settings, plane)
+    write_inputs(folder / source, name, scene, objects)
+    return tuple(one.id for one in objects)
+
+
+def write_inputs(folder: Path, name: str, scene: GraspnessInput, objects: tuple[GraspnessInput, ...]) -> None:
+    """Write ``folder/<name>_scene.npz`` and ``<name>_objects.npz``.
+
+    The first holds the arrays of ``scene`` by the names of ``GraspnessInput``; the second those of all objects, with a
+    leading axis of one entry an object, and ``ids`` that names them. Raises as ``files.write_npz``.
+    """
+    write_npz(folder / f"{name}_scene.npz", **_arrays(scene))
+    each = [_arrays(one) for one in objects]
+    write_npz(folder / f"{name}_objects.npz", ids=np.array([one.id for one in objects], np.uint16),
+              **{key: np.stack([one[key] for one in each]) for key in each[0]})
 
 
 def _table(view: View, plane: Plane | None) -> np.ndarray:
