@@ -38,8 +38,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the verb."""
     parser = subparsers.add_parser(
         "doctor", help="check this machine, the installation and the models",
-        description="Check Python, packages, models, processor and memory, and segment one generated "
-                    "frame. Exit code 1 when a check fails; warnings do not count.")
+        description="Check Python, packages, models, processor, memory and what ROS needs, and segment one "
+                    "generated frame. Exit code 1 when a check fails; warnings do not count.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(handler=run_doctor)
 
@@ -155,6 +155,13 @@ def check_folder() -> list[Check]:
         return [Check("folder", "warn", f"{folder}: {error.strerror}", "write results elsewhere with --out")]
 
 
+def check_ros() -> list[Check]:
+    """Middleware, socket buffers, clocks and cv_bridge, for the node."""
+    from .ros import checks
+
+    return checks.check_ros()
+
+
 def check_segment() -> list[Check]:
     """The whole pipeline on one generated frame."""
     from .example import box_scene
@@ -174,7 +181,7 @@ def check_segment() -> list[Check]:
 
 PROBES: tuple[Callable[[], list[Check]], ...] = (
     check_python, check_packages, check_providers, check_models, check_processor, check_memory,
-    check_optional, check_folder, check_segment)
+    check_optional, check_folder, check_ros, check_segment)
 
 
 def _probe(probe: Callable[[], list[Check]]) -> list[Check]:
