@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,8 @@ import numpy as np
 from .errors import FrameError
 
 _PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+#: Colour type of a PNG whose pixels are places in a palette.
+_PNG_INDEXED = 3
 _JPEG_MAGIC, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -89,3 +93,45 @@ def to_label(image: np.ndarray, what: str) -> np.ndarray:
         return image.astype(np.uint16)
     raise FrameError(f"{what}: expected labels as uint8 or uint16[H, W], got "
                      f"{image.dtype}{list(image.shape)}; write ids, not colours")
+
+
+def read_label(path: Path) -> np.ndarray:
+    """Read a label image file as uint16[H, W] ids.
+
+    The pixels of an indexed PNG are its ids; the palette only colours them for the eye. A picture with three equal
+    channels is taken as one channel.
+
+    Raises:
+        FrameError: missing, corrupt, or colours in place of ids.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FrameError(f"{path}: expected a readable image file, got: {error.strerror}") from error
+    data, step = _without_palette(data)
+    image = decode_image(data, str(path), remedy="copy it again")
+    if image.ndim == 3 and (image[:, :, :1] == image[:, :, :3]).all():
+        image = image[:, :, 0]
+    return to_label(image, str(path)) // np.uint16(step)
+
+
+def _without_palette(data: bytes) -> tuple[bytes, int]:
+    """Turn an indexed PNG into a grey one of the same pixels; other data stays as it is.
+
+    Returns:
+        The PNG, and the value by which its decoder multiplies a pixel: 1 at 8 bits a pixel, more at fewer bits.
+    """
+    if not data.startswith(_PNG_MAGIC) or len(data) < 33 or data[25] != _PNG_INDEXED:
+        return data, 1
+    header = data[16:25] + b"\0" + data[26:29]  # colour type 0: grey
+    parts, at = [_PNG_MAGIC, _png_chunk(b"IHDR", header)], 33
+    while at + 8 <= len(data):
+        (size,), kind = struct.unpack(">I", data[at:at + 4]), data[at + 4:at + 8]
+        if kind not in (b"PLTE", b"tRNS"):
+            parts.append(data[at:at + 12 + size])
+        at += 12 + size
+    return b"".join(parts), 255 // ((1 << min(data[24], 8)) - 1)
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

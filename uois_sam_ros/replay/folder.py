@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import InputError, UoisError
 from ..types import Frame, Intrinsics
-from ..images import read_image, to_label, to_metres, to_rgb
+from ..images import read_image, read_label, to_metres, to_rgb
 from .sources import InputOptions, Sample
 
 _COLOR = "_color.png"
@@ -165,10 +165,7 @@ def _color_names(folder: Path) -> list[str]:
 def _optional(file: Path, hw: tuple[int, int]) -> np.ndarray | None:
     if not file.exists():
         return None
-    image = read_image(file)
-    if image.ndim == 3:  # an indexed PNG may come back with its palette applied to grey
-        image = image[:, :, 0] if (image[:, :, :1] == image[:, :, :3]).all() else image
-    label = to_label(image, str(file))
+    label = read_label(file)
     if label.shape != tuple(hw):
         raise InputError(f"{file}: expected {hw[1]}x{hw[0]} like the colour image, got "
                          f"{label.shape[1]}x{label.shape[0]}; store it at native resolution")
