@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
 
 import bagfiles as bags
 import numpy as np
 import pytest
+from graspmessages import T0, message_of, scene_messages, spin
 from rosgraph import loopback_env
 from tabletop import tabletop
 
@@ -18,7 +18,6 @@ from uois_sam_ros.grasping.consumer import GraspNode, main
 from uois_sam_ros.ros import api
 
 MS = 1_000_000
-T0 = bags.START_NS
 WAIT_S = 20
 
 
@@ -30,14 +29,6 @@ def test_buffer_finds_the_nearest_and_starts_anew_when_time_goes_back():
     assert buffer.nearest(30) == "30" and buffer.nearest(31) is None
     buffer.add(5, "5")
     assert buffer.nearest(40, 100) == "5"
-
-
-def scene_messages(stamp=T0, *, label=None, depth_after_ms=3):
-    """(colour, depth, camera info, label) messages of the tabletop."""
-    frame, truth, _ = tabletop()
-    depth = np.round(frame.depth_m * 1000).astype(np.uint16)
-    return (bags.image(stamp, "rgb8", frame.color), bags.image(stamp + depth_after_ms * MS, "16UC1", depth),
-            bags.camera_info(stamp, 320, 240, focal=288), bags.image(stamp, "16UC1", truth if label is None else label))
 
 
 def filled(**options):
@@ -109,17 +100,6 @@ def test_old_messages_are_dropped():
 # The node
 
 
-def message_of(made):
-    """Turn a message of the bag helpers into one of the middleware in use."""
-    values = {field.name: getattr(made, field.name) for field in fields(made) if field.name != "__msgtype__"}
-    for name, value in values.items():
-        if is_dataclass(value):
-            values[name] = message_of(value)
-        elif isinstance(value, np.ndarray):
-            values[name] = value.tobytes() if value.dtype == np.uint8 else value.tolist()
-    return api.message(made.__msgtype__)(**values)
-
-
 class Rig:
     """A grasp node, a camera beside it in one process, and what the two exchange."""
 
@@ -138,17 +118,11 @@ class Rig:
                                         self._on_poses, reliable)
         self.executor = api.MultiThreadedExecutor(num_threads=3)
         self.executor.add_node(self.node), self.executor.add_node(self.camera)
-        self.thread = threading.Thread(target=self._spin, daemon=True)
+        self.thread = threading.Thread(target=spin, args=(self.executor,), daemon=True)
         self.thread.start()
         roles = [role for role in topics if role != "color" or parameters.get("color_topic")]
         wait_for(lambda: all(self.publishers[role].get_subscription_count() for role in roles))
         wait_for(lambda: self.node.grasps.get_subscription_count())
-
-    def _spin(self):
-        try:
-            self.executor.spin()
-        except api.ExternalShutdownException:
-            pass
 
     def _on_poses(self, message):
         self.poses.append(message)

@@ -37,7 +37,7 @@ def test_python_example_runs(tmp_path, monkeypatch):
 
 def test_named_verbs_exist():
     verbs = build_parser()._subparsers._group_actions[0].choices
-    named = set(re.findall(r"^uois-sam (\w+)", README, re.M))
+    named = set(re.findall(r"^uois-sam ([\w-]+)", README, re.M))
     assert named and named <= set(verbs)
     assert set(verbs) <= named, "every verb is shown"
 
@@ -55,7 +55,8 @@ def test_defaults_in_the_table_are_those_of_the_config(row):
     assert shown.split()[0] == (value if isinstance(value, str) else f"{value:g}")
 
 
-@pytest.mark.parametrize("document", ["README.md", "MODEL_CARD.md", "engines/README.md", "launch/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "MODEL_CARD.md", "engines/README.md", "launch/README.md",
+                                      "docs/grasping.md"])
 def test_links_and_pictures_are_there(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
