@@ -42,7 +42,7 @@ class SegmentNode(api.LifecycleNode):
         super().__init__(name, **options)
         self._notices = Notices(self._log)
         self._declare_parameters()
-        self._state = "unconfigured"
+        self._phase = "unconfigured"
         self._counter, self._stats = FrameCounter(), Stats()
         self._processor: Processor | None = None
         self._outputs: Outputs | None = None
@@ -50,6 +50,7 @@ class SegmentNode(api.LifecycleNode):
         self._intake: Intake | None = None
         self._worker: LatestWorker | None = None
         self._last: Any = None
+        self._free_s = 0.0
         self._diagnostics = self.create_publisher(
             api.message("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", profile("reliable"))
         self.create_timer(TICK_S, self._on_tick)
@@ -75,7 +76,7 @@ class SegmentNode(api.LifecycleNode):
             self._outputs = Outputs(self, self._settings, self._notices)
         except (UoisError, OSError, MemoryError) as error:
             return self._failed("configure", error)
-        self._state = "inactive"
+        self._phase = "inactive"
         self._notices.clear("configure")
         self.get_logger().info(f"configured in {perf_counter() - begin:.2f} s: preset {self._preset}, "
                                f"backend {self._config.runtime.backend}, {api.BACKEND_NAME}")
@@ -92,32 +93,32 @@ class SegmentNode(api.LifecycleNode):
         except Exception as error:  # rclpy raises several types for names it cannot use
             self._close_inputs()
             return self._failed("activate", error)
-        self._state = "active"
+        self._phase = "active"
         self._notices.clear("activate")
         return SUCCESS
 
     def on_deactivate(self, state: Any) -> Any:
         """Unsubscribe; what waits is counted, nothing is half done."""
         self._close_inputs()
-        self._state = "inactive"
+        self._phase = "inactive"
         return SUCCESS
 
     def on_cleanup(self, state: Any) -> Any:
         """Free the networks and withdraw the outputs."""
         self._release()
-        self._state = "unconfigured"
+        self._phase = "unconfigured"
         return SUCCESS
 
     def on_shutdown(self, state: Any) -> Any:
         """Stop from any state."""
         self._release()
-        self._state = "finalized"
+        self._phase = "finalized"
         return SUCCESS
 
     def on_error(self, state: Any) -> Any:
         """Come back to unconfigured after a transition that broke."""
         self._release()
-        self._state = "unconfigured"
+        self._phase = "unconfigured"
         return SUCCESS
 
     def destroy_node(self) -> Any:
@@ -169,12 +170,12 @@ class SegmentNode(api.LifecycleNode):
             return self._refuse("fault", error)
         end = monotonic()
         self._counter.add("processed")
-        self._last = done.result
         self._stats.add(Sample(
             {"pairing": 1000 * (pair.paired_s - pair.arrived_s), "queue": 1000 * (begin - pair.paired_s),
              **done.stages_ms, "publishing": published_ms, "latency": 1000 * (end - pair.arrived_s),
-             "overhead": 1000 * (end - pair.paired_s) - done.stages_ms["segment"]},
+             "overhead": 1000 * (end - max(pair.paired_s, self._free_s)) - done.stages_ms["segment"]},
             pair.skew_ns / 1e6, done.valid_depth, len(done.result.instances), done.result.instances.depth_used))
+        self._last, self._free_s = done.result, end
         self._notices.clear("frame")
         self._notices.clear("fault")
         return done.result
@@ -191,7 +192,7 @@ class SegmentNode(api.LifecycleNode):
         """Segment the newest pair now and answer when the result is published."""
         worker = self._worker
         if worker is None:
-            response.success, response.message = False, f"expected an active node, it is {self._state}; activate it"
+            response.success, response.message = False, f"expected an active node, it is {self._phase}; activate it"
             return response
         try:
             result = worker.demand(self._settings.service_timeout_s)
@@ -283,7 +284,7 @@ class SegmentNode(api.LifecycleNode):
         self._publish_health()
 
     def _publish_health(self) -> None:
-        health = assess(self._state, self._counter.totals(), self._stats.summary(), self._notices.active(),
+        health = assess(self._phase, self._counter.totals(), self._stats.summary(), self._notices.active(),
                         self._facts())
         pair = api.message("diagnostic_msgs/msg/KeyValue")
         status = api.message("diagnostic_msgs/msg/DiagnosticStatus")(

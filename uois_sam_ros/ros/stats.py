@@ -21,8 +21,9 @@ class Sample:
     """One processed pair.
 
     Attributes:
-        stages_ms: pairing, queue, conversion, each stage of the pipeline, publishing, latency (colour
-            message here -> result published).
+        stages_ms: pairing, queue, conversion, each stage of the pipeline, publishing; latency: colour
+            message here -> result published; overhead: pair complete and worker free -> result published,
+            without segmentation.
         skew_ms: depth stamp minus colour stamp.
         valid_depth: share of pixels with a reading; 0 without depth.
         objects: instances found.

@@ -36,7 +36,7 @@ class Gate:
 
 
 class GraphListener:
-    """Keeps the graph cache up to date while an executor runs."""
+    """Keeps the graph cache up to date while an executor runs; each executor has one."""
 
     def __init__(self, graph: Graph, group: Any) -> None:
         self._graph, self.callback_group = graph, group
@@ -51,13 +51,10 @@ class Context:
     """One participant, its graph and the command line's arguments, from ``init`` to ``shutdown``."""
 
     def __init__(self, args: Sequence[str] | None, domain: int | None) -> None:
-        from .executor import MutuallyExclusiveCallbackGroup
-
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args)
         self._down, self._gates, self._handlers = False, [], {}
         self.participant = Participant(default_domain() if domain is None else domain)
         self.graph = Graph(self.participant)
-        self.graph_listener = GraphListener(self.graph, MutuallyExclusiveCallbackGroup())
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._interrupted)

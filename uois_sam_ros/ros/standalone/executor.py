@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import dds
-from .context import Context, default_context
+from .context import Context, GraphListener, default_context
 from .timing import Timer
 
 _BATCH = 32
@@ -79,7 +79,8 @@ class MultiThreadedExecutor:
         self._waitset = dds.check(lib.dds_create_waitset(participant.handle), "waitset")
         self._guard = dds.check(lib.dds_create_guardcondition(participant.handle), "guard condition")
         dds.check(lib.dds_waitset_attach(self._waitset, self._guard, self._guard), "waitset")
-        self.add(self._context.graph_listener)
+        self._graph_listener = GraphListener(self._context.graph, MutuallyExclusiveCallbackGroup())
+        self.add(self._graph_listener)
 
     def add_node(self, node: Any) -> bool:
         """Serve a node; false when it already is."""
@@ -157,7 +158,7 @@ class MultiThreadedExecutor:
                 self._closed = True
                 for node in list(self._nodes):
                     self.remove_node(node)
-                for entity in (self._waitset, self._guard):
+                for entity in (self._waitset, self._guard, self._graph_listener.handle):
                     dds.library().dds_delete(entity)
         return ended
 
