@@ -86,6 +86,19 @@ def test_depth_that_stops_and_comes_back():
     assert rig.counter.totals().received == 21
 
 
+def test_a_camera_that_starts_late_is_given_time():
+    rig = Rig(depth_timeout_s=1.0)
+    rig.now = 60.0
+    rig.color(100)
+    rig.depth(100)
+    assert rig.found() == [(100, 100)]
+    rig.now = 200.0  # both stop for minutes
+    rig.color(5000)
+    assert len(rig.pairs) == 1
+    rig.depth(5000)
+    assert rig.found()[-1] == (5000, 5000)
+
+
 @pytest.mark.parametrize("mode", ["require", "auto"])
 def test_memory_is_bounded_while_depth_is_missing(mode):
     rig = Rig(mode, depth_timeout_s=3600.0)

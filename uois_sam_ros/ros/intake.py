@@ -66,12 +66,13 @@ class Intake:
         self._sync = NearestSync(streams, round(settings.slop_s * 1e9), MAX_PENDING, eager=True)
         self._info = self._ignore = None
         self._last_color_ns = self._last_depth_ns = 0
-        self._depth_seen_s = clock()
+        self._depth_seen_s = self._color_seen_s = self._color_since_s = clock()
 
     @property
     def depth_is_silent(self) -> bool:
-        """True when depth is wanted but has not come for longer than the timeout."""
-        return self.uses_depth and self._clock() - self._depth_seen_s > self._settings.depth_timeout_s
+        """True when depth is wanted but has not come for longer than the timeout, although colour did."""
+        waited_s = self._clock() - max(self._depth_seen_s, self._color_since_s)
+        return self.uses_depth and waited_s > self._settings.depth_timeout_s
 
     @property
     def has_info(self) -> bool:
@@ -87,6 +88,9 @@ class Intake:
         """Take a colour message."""
         self._counter.add("received")
         now, stamp = self._clock(), stamp_ns(message)
+        if now - self._color_seen_s > self._settings.depth_timeout_s:
+            self._color_since_s = now  # a camera that starts sends colour and depth in any order
+        self._color_seen_s = now
         if stamp <= 0:
             self._refuse("color stamp", f"colour on {self._settings.color_topic}: expected a time stamp, got {stamp}; "
                          "have the camera driver fill header.stamp")
