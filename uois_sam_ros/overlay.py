@@ -24,11 +24,11 @@ def draw_overlay(color: np.ndarray, instances: Instances, *, opacity: float = 0.
     for item in instances.items:
         x0, y0, x1, y1 = item.box_xyxy
         window = (slice(y0, y1), slice(x0, x1))
-        mask = instances.label[window] == item.id
-        tint = np.asarray(_tint(item.id), dtype=np.float32)
+        mask = (instances.label[window] == item.id).view(np.uint8)
+        tinted = (1 - opacity) * np.arange(256)[:, None] + opacity * np.asarray(_tint(item.id))  # of every value
         part = picture[window]
-        part[mask] = ((1 - opacity) * part[mask] + opacity * tint).astype(np.uint8)
-        outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x0, y0))
+        cv2.copyTo(cv2.LUT(part, tinted.astype(np.uint8)[None]), mask, part)
+        outline, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x0, y0))
         cv2.drawContours(picture, outline, -1, _tint(item.id), 2 if color.shape[0] >= 700 else 1, cv2.LINE_AA)
     for item in instances.items:  # text last, so that no mask hides it
         x, y = (round(value) for value in item.centroid_px)
