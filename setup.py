@@ -43,10 +43,11 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/engines", sorted(glob("engines/*.onnx") + glob("engines/manifest.json"))),
-        (f"share/{NAME}/launch", sorted(glob("launch/*.launch.py") + glob("launch/*.yaml"))),
+        (f"share/{NAME}/launch", sorted(path for path in glob("launch/*.*") if not path.endswith(".md"))),
     ],
     install_requires=RUN_TIME,
     extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "test": TEST},
-    entry_points={"console_scripts": ["uois-sam = uois_sam_ros.cli:main"]},
+    entry_points={"console_scripts": ["uois-sam = uois_sam_ros.cli:main",
+                                      "uois_sam_node = uois_sam_ros.ros.main:main"]},
     zip_safe=False,
 )

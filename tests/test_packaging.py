@@ -37,6 +37,7 @@ def find_spec(name, path=None, target=None):
 PathFinder.find_spec = staticmethod(find_spec)
 """
 SHIPPED = sorted(path.name for path in (ROOT / "engines").glob("*.onnx"))
+LAUNCH_FILES = {path.name for path in (ROOT / "launch").iterdir() if path.is_file() and path.suffix != ".md"}
 needs_models = pytest.mark.skipif(not SHIPPED, reason="engines/ holds no models")
 
 
@@ -99,6 +100,8 @@ def test_wheel_contents(wheel):
     for name in [*SHIPPED, *(["manifest.json"] if SHIPPED else [])]:
         assert f"{data}/uois_sam_ros/engines/{name}" in names
     assert "uois_sam_ros/demo/tabletop.mcap" in names
+    assert {f"{data}/uois_sam_ros/launch/{name}" for name in LAUNCH_FILES} <= set(names)
+    assert len([name for name in names if "/launch/" in name]) == len(LAUNCH_FILES)
     always = [line for line in text.splitlines() if line.startswith("Requires-Dist") and "extra" not in line]
     assert len(always) == 6
     for _, distribution, oldest in doctor.REQUIRED:
@@ -173,18 +176,24 @@ def test_ten_lines_of_python(fresh, tmp_path):
 
 
 def test_colcon_build(tmp_path):
-    colcon = shutil.which("colcon")
-    if colcon is None:
-        pytest.skip("colcon is not installed")
+    if shutil.which("colcon") is None:
+        pytest.skip("colcon is not installed; .ci/colcon installs it, builds and tests")
     copy_sources(tmp_path / "src" / "uois_sam_ros")
-    run([colcon, "build", "--event-handlers", "console_direct+"], cwd=tmp_path)
+    system_first = f"/usr/bin{os.pathsep}{os.environ['PATH']}"
+    run(["colcon", "build", "--event-handlers", "console_direct+"], cwd=tmp_path, env={"PATH": system_first})
     prefix = tmp_path / "install" / "uois_sam_ros"
+    share = prefix / "share" / "uois_sam_ros"
     assert (prefix / "share/ament_index/resource_index/packages/uois_sam_ros").is_file()
-    assert (prefix / "share/uois_sam_ros/package.xml").is_file()
-    assert (prefix / "share/uois_sam_ros/engines").is_dir() or not SHIPPED
+    assert (share / "package.xml").is_file()
+    assert (share / "engines").is_dir() or not SHIPPED
+    assert {path.name for path in (share / "launch").iterdir()} == LAUNCH_FILES
     (package,) = prefix.rglob("uois_sam_ros/cli.py")
-    script = prefix / "lib" / "uois_sam_ros" / "uois-sam"
-    done = run([sys.executable, script, "--version"], cwd=tmp_path, env={"PYTHONPATH": str(package.parents[1])})
+    for name in ("uois-sam", "uois_sam_node"):
+        script = prefix / "lib" / "uois_sam_ros" / name
+        assert os.access(script, os.X_OK)
+        assert script.read_text().startswith("#!/usr/bin/env python3\n"), "an active virtual environment is used"
+    done = run([sys.executable, script.with_name("uois-sam"), "--version"], cwd=tmp_path,
+               env={"PYTHONPATH": str(package.parents[1])})
     assert done.stdout.split() == ["uois-sam", __version__]
 
 
