@@ -61,6 +61,7 @@ def test_what_is_missing_is_named():
     with pytest.raises(Unpaired, match="expected depth within 20 ms, got none; check depth_topic"):
         assembler.view(label)
     assembler.on_depth(scene_messages(T0 + 40 * MS, depth_after_ms=-25)[1])
+    assembler.on_color(scene_messages(T0 - 1 * MS)[0])
     with pytest.raises(Unpaired, match="expected colour of the same stamp, got none"):
         assembler.view(label)
     assembler.on_color(color)

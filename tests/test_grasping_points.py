@@ -126,6 +126,18 @@ def test_the_plane_is_found_at_any_size(height, width):
     assert found.normal @ true.normal > 0.9999 and found.offset == pytest.approx(true.offset, abs=0.003)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_plane_of_a_rolled_camera_off_centre(size):
+    """Thinning a large image must move the principal point, too."""
+    k = Intrinsics(300.0 * size, 300.0 * size, 100.0 * size, 180.0 * size)
+    normal = np.array([0.35, -0.6, -0.72]) / np.linalg.norm([0.35, -0.6, -0.72])
+    x, y = np.meshgrid(np.arange(320 * size), np.arange(240 * size))
+    rays = np.stack([(x - k.cx) / k.fx, (y - k.cy) / k.fy, np.ones(x.shape)], axis=-1)
+    depth = (-0.5 / (rays @ normal)).astype(np.float32)
+    found = support_plane(View(depth, k, np.zeros(depth.shape, np.uint16)))
+    assert found.normal @ normal > 0.99999 and found.offset == pytest.approx(0.5, abs=0.001)
+
+
 def test_no_plane_in_an_empty_image():
     assert support_plane(make_view(depth_m=np.zeros((240, 320), np.float32))) is None
 
