@@ -48,6 +48,7 @@ setup(
     install_requires=RUN_TIME,
     extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "test": TEST},
     entry_points={"console_scripts": ["uois-sam = uois_sam_ros.cli:main",
-                                      "uois_sam_node = uois_sam_ros.ros.main:main"]},
+                                      "uois_sam_node = uois_sam_ros.ros.main:main",
+                                      "uois_sam_grasp_node = uois_sam_ros.grasping.consumer:main"]},
     zip_safe=False,
 )
