@@ -81,3 +81,19 @@ def test_missing_feature_map_is_named():
 def test_masks_off_the_working_grid_are_refused():
     with pytest.raises(ModelError, match=r"expected masks of \(32, 48\).*got \(16, 24\)"):
         Decoder(DecodingConfig(), Echo((16, 24)))(Features(GRID, MAPS), prompts(2))
+
+
+def test_square_masks_are_cut_to_the_grid_from_the_top_left():
+    model = Echo((48, 48))
+    whole = model.run
+    model.run = lambda inputs: {**whole(inputs), "low_res_masks": np.tile(
+        np.arange(48 * 48, dtype=np.float32).reshape(48, 48), (len(inputs["points"]), 4, 1, 1))}
+    result = Decoder(DecodingConfig(), model)(Features(GRID, MAPS), prompts(3))
+    assert result.low_res_masks.shape == (3, 4, 32, 48)
+    np.testing.assert_array_equal(result.low_res_masks[2, 3], np.arange(32 * 48).reshape(32, 48))
+
+
+@pytest.mark.parametrize("sides", [(64, 96), (96, 96), (32, 32), (48, 32)])
+def test_masks_of_another_grid_are_refused(sides):
+    with pytest.raises(ModelError, match=r"expected masks of \(32, 48\)"):
+        Decoder(DecodingConfig(), Echo(sides))(Features(GRID, MAPS), prompts(2))

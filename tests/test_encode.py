@@ -11,7 +11,7 @@ from conftest import TINY_ENCODER
 from uois_sam_ros.config import EncodingConfig
 from uois_sam_ros.encoding.encode import Encoder
 from uois_sam_ros.errors import ConfigError, FrameError, ModelError
-from uois_sam_ros.models.spec import TensorSpec
+from uois_sam_ros.models.spec import ModelSpec, TensorSpec
 from uois_sam_ros.types import Frame
 
 CONFIG = EncodingConfig(encoders=("tiny_encoder",), short_side=96, multiple=32)
@@ -114,8 +114,38 @@ def test_models_must_be_the_configured_ones():
         Encoder(CONFIG, [second_encoder()])
     with pytest.raises(ModelError, match="got the decoder tiny_encoder"):
         Encoder(CONFIG, [Recorder(replace(TINY_ENCODER, kind="decoder"))])
-    with pytest.raises(ModelError, match="expected an input kind of rgbd, got 'sonar'"):
+    with pytest.raises(ModelError, match="expected an input kind of rgbd, sam, dinov2, got 'sonar'"):
         Encoder(CONFIG, [Recorder(replace(TINY_ENCODER, input_kind="sonar"))])
+
+
+def head(**changes) -> Recorder:
+    """A head on the first output of the tiny encoder."""
+    spec = ModelSpec("tiny_head", "head", (TensorSpec("image", (1, 13, "h", "w")),),
+                     (TensorSpec("plain", (1, 13, 1, 1)), TensorSpec("picture", (1, 13, 1, 1))), "sam")
+    return Recorder(replace(spec, **changes))
+
+
+def test_a_head_reads_what_an_encoder_made_and_its_pictures_are_placed(frame):
+    first = Recorder(replace(TINY_ENCODER, outputs=(TensorSpec("image", (1, 13, "h", "w")),)))
+    reader = head(maps=("picture",))
+    reader.run = lambda inputs: reader.inputs.append(inputs["image"]) or {
+        "plain": np.zeros((1, 1, 128, 128)), "picture": np.zeros((1, 1, 64, 64))}
+    config = replace(CONFIG, encoders=("tiny_encoder", "tiny_head"), short_side=128, long_side=128)
+    features = Encoder(config, [first, reader])(frame)
+    assert reader.inputs[0] is features["image"]
+    assert features.grid.padded_hw == (96, 128)
+    assert features["plain"].shape == (1, 1, 128, 128)
+    assert features["picture"].shape == (1, 1, 48, 64)
+    assert not features["picture"].flags.writeable
+
+
+def test_a_head_must_come_after_its_source():
+    config = replace(CONFIG, encoders=("tiny_head", "tiny_encoder"))
+    with pytest.raises(ModelError, match="expected a model before tiny_head that makes image, got none"):
+        Encoder(config, [head(), Recorder()])
+    config = replace(CONFIG, encoders=("tiny_encoder", "tiny_head"))
+    with pytest.raises(ModelError, match="that makes image, got half, double; name it earlier"):
+        Encoder(config, [Recorder(), head()])
 
 
 def test_output_names_must_differ():

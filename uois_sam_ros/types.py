@@ -235,7 +235,9 @@ class Features:
 
     Attributes:
         grid: native to working mapping.
-        maps: tensor name -> array; names are those of ``models/spec.py``. Read-only.
+        maps: tensor name -> array; names are those of ``models/spec.py``. Read-only. Those that a spec calls ``maps``
+            cover the working grid with its padding, in cells of any size; the others are for the networks that
+            read them.
         geometry: from depth; ``None`` when depth is off or missing.
     """
 

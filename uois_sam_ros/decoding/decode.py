@@ -14,7 +14,9 @@ from ..types import Features, MaskSet, Prompts
 class Decoder:
     """Features + Prompts -> MaskSet.
 
-    The model's spec names its inputs: ``points`` are the prompts, every other name is a feature map.
+    The model's spec names its inputs: ``points`` are the prompts, every other name is a feature map. Its masks are
+    those of the working grid; a decoder of fixed square masks (SAM) covers the grid from the top left, and what lies
+    beyond the grid is padding.
     """
 
     def __init__(self, config: DecodingConfig, model: Model) -> None:
@@ -34,11 +36,7 @@ class Decoder:
         batches = np.array_split(prompts.points_px, -(-len(prompts) // self._batch))
         outputs = [self._model.run({**maps, POINTS.name: np.ascontiguousarray(points)})
                    for points in batches]
-        masks = _join(outputs, MASKS.name)
-        if masks.shape[-2:] != tuple(features.grid.padded_hw):
-            raise ModelError(
-                f"decoder '{self._model.spec.name}': expected masks of {features.grid.padded_hw} "
-                f"(the working grid), got {masks.shape[-2:]}; export the decoder again")
+        masks = self._on_grid(_join(outputs, MASKS.name), tuple(features.grid.padded_hw))
         iou = _join(outputs, IOU.name)
         return MaskSet(
             low_res_masks=masks,
@@ -48,6 +46,16 @@ class Decoder:
             points_px=prompts.points_px,
             scores=iou,
         )
+
+    def _on_grid(self, masks: np.ndarray, padded_hw: tuple[int, int]) -> np.ndarray:
+        """Return the part of the masks over the working grid, without a copy."""
+        sides = masks.shape[-2:]
+        square = sides == (max(padded_hw), max(padded_hw))
+        if sides != padded_hw and not square:
+            raise ModelError(
+                f"decoder '{self._model.spec.name}': expected masks of {padded_hw} "
+                f"(the working grid), got {sides}; export the decoder again")
+        return masks[..., :padded_hw[0], :padded_hw[1]]
 
     def _feature_inputs(self, features: Features) -> dict[str, np.ndarray]:
         names = [name for name in self._model.spec.input_names if name != POINTS.name]

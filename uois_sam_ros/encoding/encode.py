@@ -1,8 +1,8 @@
-"""Frame -> Features: geometry once, every image encoder once."""
+"""Frame -> Features: geometry once, every image encoder and every head on its features once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,12 +11,8 @@ from ..errors import ConfigError, FrameError, ModelError
 from ..geometry import compute_geometry
 from ..runtime.base import Model
 from ..types import Features, Frame, Geometry, Grid
-from .transform import frame_to_grid, rgbd_input, working_grid
-
-#: ``ModelSpec.input_kind`` -> builder of float32[C, h, w] from working-grid colour and geometry.
-INPUT_BUILDERS: dict[str, Callable[[np.ndarray, Geometry | None], np.ndarray]] = {
-    "rgbd": rgbd_input,
-}
+from .kinds import INPUT_KINDS
+from .transform import frame_to_grid, working_grid
 
 
 class Encoder:
@@ -24,12 +20,13 @@ class Encoder:
 
     Args:
         config: working grid and depth mode.
-        models: the loaded encoders, in the order of ``config.encoders``; none for geometry alone.
+        models: the loaded encoders and heads, in the order of ``config.encoders``, a head after those whose outputs
+            it reads; none for geometry alone.
 
     Raises:
-        ModelError: a model is not the encoder that the config names, or two of them share an
-            output name.
-        ConfigError: the padding does not fit an encoder's stride.
+        ModelError: a model is not the one that the config names, a head reads what no earlier model makes, or two
+            models share an output name.
+        ConfigError: the working grid or its padding does not fit an encoder.
     """
 
     def __init__(self, config: EncodingConfig, models: Sequence[Model]) -> None:
@@ -41,7 +38,7 @@ class Encoder:
                              f"{', '.join(names)}; load the models that the config lists")
         seen: dict[str, str] = {}
         for model in self._models:
-            _check_encoder(model, config)
+            _check_model(model, config, seen)
             for output in model.spec.output_names:
                 if output in seen:
                     raise ModelError(f"encoders: expected different output names, got '{output}' "
@@ -60,12 +57,20 @@ class Encoder:
         color, depth = frame_to_grid(frame, grid)
         geometry = self._geometry(frame, depth, grid)
         images: dict[str, np.ndarray] = {}
+        made: dict[str, np.ndarray] = {}
         maps: dict[str, np.ndarray] = {}
         for model in self._models:
-            kind = model.spec.input_kind
-            if kind not in images:
-                images[kind] = INPUT_BUILDERS[kind](color, geometry)[None]
-            maps.update(model.run({model.spec.input_names[0]: images[kind]}))
+            spec, kind = model.spec, INPUT_KINDS[model.spec.input_kind]
+            if spec.kind == "head":
+                inputs: Mapping[str, np.ndarray] = {name: made[name] for name in spec.input_names}
+            else:
+                if spec.input_kind not in images:
+                    images[spec.input_kind] = kind.build(frame, grid, color, geometry)
+                inputs = {spec.input_names[0]: images[spec.input_kind]}
+            outputs = model.run(inputs)
+            made.update(outputs)
+            maps.update({name: kind.place(array, grid) if name in spec.maps else array
+                         for name, array in outputs.items()})
         for array in maps.values():
             array.setflags(write=False)
         return Features(grid, maps, geometry)
@@ -88,14 +93,19 @@ class Encoder:
         return geometry
 
 
-def _check_encoder(model: Model, config: EncodingConfig) -> None:
+def _check_model(model: Model, config: EncodingConfig, made: Mapping[str, str]) -> None:
     spec = model.spec
-    if spec.kind != "encoder" or len(spec.inputs) != 1:
-        raise ModelError(f"encoders: expected an encoder with one image input, got the "
+    if spec.kind not in ("encoder", "head") or (spec.kind == "encoder" and len(spec.inputs) != 1):
+        raise ModelError(f"encoders: expected an encoder with one image input, or a head, got the "
                          f"{spec.kind} {spec.name}")
-    if spec.input_kind not in INPUT_BUILDERS:
-        raise ModelError(f"{spec.name}: expected an input kind of {', '.join(INPUT_BUILDERS)}, "
+    if spec.input_kind not in INPUT_KINDS:
+        raise ModelError(f"{spec.name}: expected an input kind of {', '.join(INPUT_KINDS)}, "
                          f"got '{spec.input_kind}'")
+    missing = [name for name in spec.input_names if name not in made] if spec.kind == "head" else []
+    if missing:
+        raise ModelError(f"encoders: expected a model before {spec.name} that makes {', '.join(missing)}, got "
+                         f"{', '.join(made) or 'none'}; name it earlier in encoding.encoders")
     if config.multiple % spec.stride:
         raise ConfigError(f"encoding.multiple: expected a multiple of {spec.stride} for "
                           f"{spec.name}, got {config.multiple}")
+    INPUT_KINDS[spec.input_kind].check(spec, config)

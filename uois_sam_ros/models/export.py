@@ -16,7 +16,7 @@ import torch
 from ..errors import ModelError
 from .compact import CompactModel
 from .layers import fold_batch_norm
-from .spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET, SPECS, ModelSpec
+from .spec import COMPACT, COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET, ModelSpec
 
 OPSET = 18
 #: Initialisers with fewer values stay fp32.
@@ -67,7 +67,7 @@ def load_reference(name: str, folder: str | Path) -> torch.nn.Module:
     """
     import onnx
 
-    parts = {spec.name: spec.name.removeprefix("compact_") for spec in SPECS.values()}
+    parts = {spec.name: spec.name.removeprefix("compact_") for spec in COMPACT}
     if name not in parts:
         raise ModelError(f"torch model: expected one of {', '.join(parts)}, got '{name}'")
     path = Path(folder) / f"{name}.onnx"

@@ -1,7 +1,7 @@
 """Names, dtypes and dimensions of every network's tensors, in one place.
 
 Export, the backends, the manifest and the parity tests read them here; nobody else spells them.
-Dimensions are letters: M prompts, H hypotheses, C token width, h x w the working grid.
+Dimensions are letters: M prompts, H hypotheses, C token width, h x w the working grid; numbers are fixed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ class ModelSpec:
     """One network.
 
     Attributes:
-        kind: encoder, decoder or rescorer.
-        input_kind: for encoders, which network input the transform builds ("rgbd").
+        kind: encoder, head (an encoder that reads feature maps instead of an image), decoder or rescorer.
+        input_kind: for encoders and heads, the name in ``encoding/kinds.py`` that builds the image and places the maps.
         stride: padding multiple an encoder needs.
+        maps: outputs that are pictures of the scene, which ``place`` brings to the working grid; the other outputs
+            go to the networks that read them as they are.
+        made_by: the command that makes the file.
     """
 
     name: str
@@ -36,6 +39,8 @@ class ModelSpec:
     outputs: tuple[TensorSpec, ...]
     input_kind: str = ""
     stride: int = 1
+    maps: tuple[str, ...] = ()
+    made_by: str = "uois-sam train export"
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -59,7 +64,7 @@ IOU_TOKEN = TensorSpec("iou_token", ("M", "C"))
 SCORES = TensorSpec("scores", ("M", "H"))
 
 COMPACT_ENCODER = ModelSpec(
-    name="compact_encoder", kind="encoder", input_kind="rgbd", stride=16,
+    name="compact_encoder", kind="encoder", input_kind="rgbd", stride=16, maps=("foreground", "heatmap"),
     inputs=(TensorSpec("image", (1, 13, "h", "w")),),
     outputs=(PIXEL, MIDDLE, CONTEXT, FOREGROUND, HEATMAP),
 )
@@ -74,9 +79,55 @@ COMPACT_HDNET = ModelSpec(
     outputs=(SCORES,),
 )
 
-SPECS: dict[str, ModelSpec] = {
-    spec.name: spec for spec in (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)
-}
+COMPACT = (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)
+
+#: Names of SAM's image encoders -> side of their input in pixels. "tiny" is our own, for tests and for training on
+#: a processor: an eighth of the cost at half the side.
+SAM_SIZES = {"vit_b": 1024, "vit_l": 1024, "vit_h": 1024, "tiny": 512}
+#: Names of DINOv2 backbones -> channels of their patch features.
+DINOV2_WIDTHS = {"vits14": 384, "tiny": 96}
+#: Pixels of DINOv2's input and their patches of 14x14 (h, w).
+DINOV2_HW, DINOV2_PATCHES = (336, 448), (24, 32)
+EXPORT = "uois-sam export --preset PRESET --sam FILE --dinov2 FILE --hpg FILE --hdnet FILE --out DIR"
+
+
+def _hpg(name: str, features: TensorSpec, input_kind: str, hw: tuple[int, int]) -> ModelSpec:
+    outputs = tuple(TensorSpec(output, (1, 1, *hw)) for output in ("hpg_foreground", "hpg_heatmap"))
+    return ModelSpec(name, "head", (features,), outputs, input_kind, maps=("hpg_foreground", "hpg_heatmap"),
+                     made_by=EXPORT)
+
+
+def sam_specs(variant: str) -> tuple[ModelSpec, ...]:
+    """Return SAM's image encoder, the HPG on its embedding, its mask decoder and HDNet for one variant.
+
+    The decoder's points are on the working grid, which is the top left part of its masks.
+    """
+    name, side = f"sam_{variant}", SAM_SIZES[variant]
+    embedding = TensorSpec("image_embedding", (1, 256, side // 16, side // 16))
+    iou = TensorSpec(IOU.name, ("M", 4))
+    tokens = (TensorSpec(MASK_TOKENS.name, ("M", 4, 256)), TensorSpec(IOU_TOKEN.name, ("M", 256)))
+    return (
+        ModelSpec(f"{name}_encoder", "encoder", (TensorSpec("image", (1, 3, side, side)),), (embedding,), "sam",
+                  stride=4, made_by=EXPORT),
+        _hpg(f"{name}_hpg", embedding, "sam", (side // 4, side // 4)),
+        ModelSpec(f"{name}_decoder", "decoder", (embedding, POINTS),
+                  (TensorSpec(MASKS.name, ("M", 4, side // 4, side // 4)), iou, *tokens), made_by=EXPORT),
+        ModelSpec(f"{name}_hdnet", "rescorer", (*tokens, iou), (TensorSpec(SCORES.name, ("M", 4)),), made_by=EXPORT),
+    )
+
+
+def dinov2_specs(variant: str) -> tuple[ModelSpec, ...]:
+    """Return DINOv2's backbone and the HPG on its patch features for one variant."""
+    name = f"dinov2_{variant}"
+    features = TensorSpec("patch_features", (1, DINOV2_WIDTHS[variant], *DINOV2_PATCHES))
+    image = TensorSpec("image", (1, 3, *DINOV2_HW))
+    return (ModelSpec(f"{name}_encoder", "encoder", (image,), (features,), "dinov2", made_by=EXPORT),
+            _hpg(f"{name}_hpg", features, "dinov2", DINOV2_HW))
+
+
+SPECS: dict[str, ModelSpec] = {spec.name: spec for spec in (
+    *COMPACT, *(spec for variant in SAM_SIZES for spec in sam_specs(variant)),
+    *(spec for variant in DINOV2_WIDTHS for spec in dinov2_specs(variant)))}
 
 
 def model_spec(name: str) -> ModelSpec:
