@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
-from uois_sam_ros.config import PRESETS, SegmenterConfig, check, load_config, preset, update
+from uois_sam_ros.config import DEPTH_TERMS, PRESETS, SegmenterConfig, check, load_config, preset, update
 from uois_sam_ros.errors import ConfigError
 
 
@@ -21,8 +21,27 @@ def test_preset_methods():
     assert preset("compact") == SegmenterConfig()
 
 
+def test_paper_presets_hold_the_papers_constants():
+    for name, sam in (("paper", "vit_l"), ("paper-b", "vit_b"), ("paper-h", "vit_h"), ("shared", "vit_l")):
+        config = preset(name)
+        assert config.encoding.encoders[0] == f"sam_{sam}_encoder"
+        assert config.encoding.encoders[-1] == (f"sam_{sam}_hpg" if name == "shared" else "dinov2_vits14_hpg")
+        assert (config.decoding.decoder, config.rescoring.rescorer) == (f"sam_{sam}_decoder", f"sam_{sam}_hdnet")
+        prompting, selection = config.prompting, config.selection
+        assert (prompting.foreground_threshold, prompting.heatmap_threshold) == (0.85, 0.007)
+        assert (prompting.peak_window, prompting.max_points, prompting.coverage_points) == (3, 30, 0)
+        assert (selection.score_threshold, selection.nms_iou, selection.max_area) == (0.48, 0.3, 0.13)
+
+
+def test_paper_uses_no_depth_and_paper_depth_differs_by_it_alone():
+    paper, depth = preset("paper"), preset("paper-depth")
+    assert (paper.prompting.depth_prior, paper.rescoring.depth_weight, paper.selection.plane_veto) == (0, 0, False)
+    assert (paper.selection.min_size_m, paper.selection.max_size_m) == (0, 10)
+    assert update(paper, DEPTH_TERMS) == depth != paper
+
+
 def test_unknown_preset_lists_the_known():
-    words = "compact, compact-grid, geometry, got 'compcat'.*did you mean 'compact'"
+    words = "compact, compact-grid, geometry, .*paper.*, got 'compcat'.*did you mean 'compact'"
     with pytest.raises(ConfigError, match=words):
         preset("compcat")
 

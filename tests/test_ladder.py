@@ -9,7 +9,7 @@ import pytest
 from tabletop import numpy_networks, tabletop
 
 from uois_sam_ros import Segmenter, SegmenterConfig
-from uois_sam_ros.config import preset, update
+from uois_sam_ros.config import DEPTH_TERMS, preset, update
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.replay.ladder import LadderFrame, LadderResult, rungs_of, run_rungs
 from uois_sam_ros.replay.ladder_report import compare, format_ladder, format_rungs
@@ -42,6 +42,17 @@ def test_post_processing_is_identical():
 def test_without_foreground_weight_there_is_no_such_rung():
     config = update(SegmenterConfig(), {"rescoring": {"foreground_weight": 0.0}})
     assert "+ foreground score" not in rungs_of(config)
+
+
+def test_depth_terms_are_rungs_of_their_own_where_prompts_or_scores_use_depth():
+    config = update(SegmenterConfig(), DEPTH_TERMS)
+    rungs = rungs_of(config)
+    steps = ["+ HDNet", "+ depth foreground", "+ depth score", "+ plane veto", "+ metric size"]
+    assert list(rungs) == [*NAMES[:-2], *steps]
+    seen = [(rung.prompting.depth_prior, rung.rescoring.depth_weight, rung.selection.plane_veto,
+             rung.selection.max_size_m) for rung in (rungs[name] for name in steps)]
+    assert seen == [(0, 0, False, 10), (1, 0, False, 10), (1, 0.5, False, 10), (1, 0.5, True, 10), (1, 0.5, True, 0.8)]
+    assert rungs["+ metric size"] == config
 
 
 def test_a_preset_without_networks_is_refused():

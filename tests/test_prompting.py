@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from uois_sam_ros.config import PromptingConfig
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.prompting import STRATEGIES, make_prompter
+from uois_sam_ros.prompting.maps import read_foreground
 from uois_sam_ros.prompting.peaks import find_peaks, thin_by_distance
-from uois_sam_ros.types import Features, Grid
+from uois_sam_ros.types import Features, Geometry, Grid, Plane
 
 
 def peaks(rows, window=3, threshold=0.1):
@@ -186,3 +189,49 @@ def test_unknown_strategy():
     with pytest.raises(ConfigError, match="prompting.strategy: expected one of hpg, grid"):
         make_prompter(PromptingConfig(strategy="clicks"))
     assert set(STRATEGIES) == {"hpg", "grid", "foreground"}
+
+
+def on_a_table(height_m=0.05):
+    """A map that is foreground everywhere, over a table whose middle rises by ``height_m``."""
+    height = np.zeros((32, 48), np.float32)
+    height[10:20, 16:32] = height_m
+    points = np.ones((32, 48, 3), np.float32)
+    valid = np.ones((32, 48), bool)
+    valid[:4] = False
+    geometry = Geometry(points, valid, points, height, Plane(np.float32([0, -1, 0]), 1.0, 0.5))
+    grid = Grid((64, 96), (32, 48), (32, 48))
+    return Features(grid, {"foreground": np.ones((1, 1, 16, 24), np.float32)}, geometry)
+
+
+def test_depth_prior_takes_the_table_from_the_foreground():
+    features = on_a_table()
+    prior = read_foreground(features, PromptingConfig(depth_prior=1.0))
+    assert prior.shape == (16, 24)
+    assert prior[7, 12] > 0.99 and prior[12, 12] < 0.01 and prior[12, 2] < 0.01
+    assert (prior[:2] == 1).all()  # no reading, no say
+    np.testing.assert_allclose(read_foreground(features, PromptingConfig(depth_prior=2.0)), prior ** 2, atol=0.05)
+    thin = read_foreground(on_a_table(0.006), PromptingConfig(depth_prior=1.0))
+    assert 0.5 < thin[7, 12] < 0.7
+
+
+@pytest.mark.parametrize("geometry", [None, "no plane"])
+def test_without_depth_or_plane_the_foreground_stays_as_it_is(geometry):
+    features = on_a_table()
+    if geometry is None:
+        features = Features(features.grid, features.maps)
+    else:
+        features = Features(features.grid, features.maps, replace(features.geometry, plane=None))
+    assert (read_foreground(features, PromptingConfig(depth_prior=1.0)) == 1).all()
+
+
+@pytest.mark.parametrize("strategy", ["hpg", "foreground"])
+def test_prompts_avoid_what_depth_calls_table(strategy):
+    features = on_a_table()
+    heatmap = np.zeros((1, 1, 16, 24), np.float32)
+    heatmap[0, 0, 7, 12] = heatmap[0, 0, 13, 4] = 0.9
+    features = Features(features.grid, {**features.maps, "heatmap": heatmap}, features.geometry)
+    config = PromptingConfig(strategy=strategy, coverage_points=0)
+    every = make_prompter(config)(features)
+    kept = make_prompter(replace(config, depth_prior=1.0))(features)
+    assert 0 < len(kept) < len(every)
+    assert kept.foreground.min() < 0.1 and every.foreground.min() == 1

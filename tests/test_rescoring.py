@@ -9,8 +9,9 @@ from uois_sam_ros.config import RescoringConfig
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.models.spec import COMPACT_DECODER, COMPACT_HDNET
 from uois_sam_ros.rescoring import make_rescorer
+from uois_sam_ros.rescoring.depth import depth_consistency
 from uois_sam_ros.rescoring.foreground import mean_foreground
-from uois_sam_ros.types import Features, Grid, MaskSet, Prompts
+from uois_sam_ros.types import Features, Geometry, Grid, MaskSet, Prompts
 
 GRID = Grid((64, 96), (32, 48), (32, 48))
 FEATURES = Features(GRID, {})
@@ -134,3 +135,34 @@ def test_another_network_is_no_rescorer():
 
     with pytest.raises(ConfigError, match="expected a rescorer such as compact_hdnet, got the decoder compact_decoder"):
         make_rescorer(RescoringConfig(), Decoder())
+
+
+def stepped(*, valid=True, slope=0.0):
+    """A table seen aslant whose right half lies 10 cm deeper."""
+    rows, cols = np.mgrid[:32, :48].astype(np.float32)
+    z = 1 / (1 - slope * rows) + np.where(cols < 24, 0, 0.1)
+    points = np.stack([cols, rows, z], axis=-1).astype(np.float32)
+    return Geometry(points, np.full((32, 48), valid), np.zeros((32, 48, 3), np.float32),
+                    np.zeros((32, 48), np.float32), None)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.02])
+def test_a_mask_across_a_depth_step_is_not_one_surface(slope):
+    masks = left_half_and_all().low_res_masks
+    share = depth_consistency(masks, stepped(slope=slope), (32, 48))
+    np.testing.assert_allclose(share, [[1.0, 0.5, 1.0]], atol=0.01)  # an empty mask has no verdict
+    assert (depth_consistency(masks, stepped(valid=False), (32, 48)) == 1).all()
+
+
+def test_the_padding_has_no_surface():
+    masks = left_half_and_all().low_res_masks
+    np.testing.assert_allclose(depth_consistency(masks, stepped(), (32, 30))[0, 1], 23 / 28, atol=0.01)
+
+
+@pytest.mark.parametrize("weight, expected", [(0.0, 0.8), (1.0, 0.4), (2.0, 0.2)])
+def test_depth_weight(weight, expected):
+    rescore = make_rescorer(RescoringConfig("decoder", depth_weight=weight), None)
+    result = rescore(Features(GRID, {}, stepped()), prompts(None), left_half_and_all())
+    np.testing.assert_allclose(result.scores[0, :2], [0.8, expected], atol=0.01)
+    colour_only = rescore(FEATURES, prompts(None), left_half_and_all())
+    np.testing.assert_allclose(colour_only.scores, 0.8)

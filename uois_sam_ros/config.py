@@ -2,6 +2,8 @@
 
 Every default carries its reason. Metadata ``min``/``max``/``help`` feeds command help and, in a
 node, parameter descriptors; it is checked here, once.
+
+Over 300 lines because every setting and every preset is here.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ def setting(default: Any, help: str, *, low: float | None = None, high: float | 
 class EncodingConfig:
     """Frame -> Features."""
 
-    encoders: tuple[str, ...] = setting(("compact_encoder",), "model names, each runs once a frame")
+    encoders: tuple[str, ...] = setting(
+        ("compact_encoder",), "model names, each runs once a frame; a head comes after the encoder it reads")
     short_side: int = setting(
         240, "working grid: shorter image side in pixels; raise for small objects, cost grows "
         "with its square", low=96, high=1080)
@@ -68,6 +71,9 @@ class PromptingConfig:
         3.0, "of two peaks closer than this (working pixels) the weaker one is dropped",
         low=0.0, high=100.0)
     grid_side: int = setting(12, "grid prompting: points along the longer side", low=2, high=64)
+    depth_prior: float = setting(
+        0.0, "with depth: the foreground is multiplied by (1 - nearness to the support plane) to this power; 0 = off",
+        low=0.0, high=4.0)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,9 @@ class RescoringConfig:
     rescorer: str = setting("compact_hdnet", "model name; used by strategy hdnet")
     foreground_weight: float = setting(
         0.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
+        low=0.0, high=4.0)
+    depth_weight: float = setting(
+        0.0, "with depth: score is multiplied by (share of the mask on one continuous surface) to this power; 0 = off",
         low=0.0, high=4.0)
 
 
@@ -267,6 +276,46 @@ def _did_you_mean(name: str, known: Any) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+def _paper(sam: str, hpg: str, *, backbone: str = "", side: int = 256) -> SegmenterConfig:
+    """The configuration of arXiv 2409.15481 with its constants.
+
+    Args:
+        sam: SAM variant.
+        hpg: model whose features the heatmap prompt generator reads; ``backbone`` is run for it when it is not SAM.
+        side: of SAM's masks; the working grid is theirs.
+    """
+    return update(SegmenterConfig(), {
+        "encoding": {"encoders": [f"sam_{sam}_encoder", *([backbone] if backbone else []), f"{hpg}_hpg"],
+                     "short_side": side, "long_side": side, "multiple": 4},
+        "prompting": {"foreground_map": "hpg_foreground", "heatmap_map": "hpg_heatmap", "foreground_threshold": 0.85,
+                      "heatmap_threshold": 0.007, "peak_window": 3, "max_points": 30, "coverage_points": 0,
+                      "min_distance_px": 0, "grid_side": 32},  # 32: SAM's own "everything" grid, the first rung
+        "decoding": {"decoder": f"sam_{sam}_decoder", "batch": 32},
+        "rescoring": {"rescorer": f"sam_{sam}_hdnet"},
+        # The area limit of 200x200 px is 0.13 of the 640x480 pictures that the paper scores.
+        "selection": {"score_threshold": 0.48, "nms_iou": 0.3, "containment": 1, "min_area": 0, "max_area": 0.13,
+                      "min_size_m": 0, "max_size_m": 10, "plane_veto": False, "edge_radius_px": 0},
+    })
+
+
+def _dinov2(sam: str, variant: str = "vits14", side: int = 256) -> SegmenterConfig:
+    return _paper(sam, f"dinov2_{variant}", backbone=f"dinov2_{variant}_encoder", side=side)
+
+
+#: What depth adds to the paper's configuration; every term can be set back by itself.
+DEPTH_TERMS: dict[str, Any] = {
+    "prompting": {"depth_prior": 1.0},
+    "rescoring": {"foreground_weight": 0.5, "depth_weight": 0.5},
+    "selection": {"plane_veto": True, "min_size_m": 0.004, "max_size_m": 0.8},
+}
+
 register_preset("compact", SegmenterConfig())
 register_preset("compact-grid", update(SegmenterConfig(), {"prompting": {"strategy": "grid"}}))
 register_preset("geometry", SegmenterConfig(method="geometry"))
+register_preset("paper", _dinov2("vit_l"))
+register_preset("paper-b", _dinov2("vit_b"))
+register_preset("paper-h", _dinov2("vit_h"))
+register_preset("paper-depth", update(_dinov2("vit_l"), DEPTH_TERMS))
+register_preset("paper-tiny", _dinov2("tiny", "tiny", side=128))
+register_preset("shared", _paper("vit_l", "sam_vit_l"))
+register_preset("shared-tiny", _paper("tiny", "sam_tiny", side=128))

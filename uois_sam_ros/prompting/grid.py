@@ -6,7 +6,7 @@ import numpy as np
 
 from ..config import PromptingConfig
 from ..types import Features, Grid, Prompts
-from .maps import read_map, to_working
+from .maps import read_foreground, to_working
 
 
 def grid_prompts(features: Features, config: PromptingConfig) -> Prompts:
@@ -21,7 +21,7 @@ def foreground_grid_prompts(features: Features, config: PromptingConfig) -> Prom
     Raises:
         ConfigError: the foreground map is missing.
     """
-    foreground = to_working(read_map(features, config.foreground_map), features.grid)
+    foreground = to_working(read_foreground(features, config), features.grid)
     points = grid_points(features.grid, config.grid_side)
     cols, rows = np.rint(points).astype(int).T
     scores = foreground[rows, cols]

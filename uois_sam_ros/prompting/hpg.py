@@ -7,7 +7,7 @@ import numpy as np
 
 from ..config import PromptingConfig
 from ..types import Features, Prompts
-from .maps import cell_size, cells_to_points, read_map, to_working, unpadded
+from .maps import cell_size, cells_to_points, read_foreground, read_map, to_working, unpadded
 from .peaks import find_peaks, thin_by_distance
 
 #: A coverage point scores its foreground probability times this: less than any real peak.
@@ -25,7 +25,7 @@ def hpg_prompts(features: Features, config: PromptingConfig) -> Prompts:
         ConfigError: a configured map is missing.
     """
     grid = features.grid
-    foreground = read_map(features, config.foreground_map)
+    foreground = read_foreground(features, config)
     heatmap = read_map(features, config.heatmap_map)
     foreground_work = to_working(foreground, grid)
     heatmap_work = to_working(heatmap, grid)

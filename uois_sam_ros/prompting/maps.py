@@ -5,8 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..config import PromptingConfig
 from ..errors import ConfigError
-from ..types import Features, Grid
+from ..types import Features, Geometry, Grid
+
+#: Height over the plane, up to one metre away and growing with the square beyond, at which the prior reaches 63 %.
+PLANE_TOLERANCE_M = 0.006
 
 
 def read_map(features: Features, name: str) -> np.ndarray:
@@ -21,6 +25,27 @@ def read_map(features: Features, name: str) -> np.ndarray:
             f"{', '.join(sorted(features.maps)) or 'none'}; choose another encoder or map name")
     values = features.maps[name]
     return values.reshape(values.shape[-2:])
+
+
+def read_foreground(features: Features, config: PromptingConfig) -> np.ndarray:
+    """Return the configured foreground map as float32[a, b], weighed by depth when ``depth_prior`` asks for it.
+
+    Raises:
+        ConfigError: see ``read_map``.
+    """
+    foreground = read_map(features, config.foreground_map)
+    geometry = features.geometry
+    if config.depth_prior == 0 or geometry is None or geometry.plane is None:
+        return foreground
+    prior = above_plane(geometry) ** np.float32(config.depth_prior)
+    return foreground * cv2.resize(prior, foreground.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def above_plane(geometry: Geometry) -> np.ndarray:
+    """Return float32[h, w] in [0, 1]: 0 in the support plane, towards 1 off it, 1 where the sensor saw nothing."""
+    tolerance = np.float32(PLANE_TOLERANCE_M) * np.maximum(geometry.points_m[..., 2] ** 2, np.float32(1))
+    above = 1 - np.exp(-((geometry.height_m / tolerance) ** 2))
+    return np.where(geometry.valid, above, np.float32(1)).astype(np.float32)
 
 
 def cell_size(values: np.ndarray, grid: Grid) -> tuple[float, float]:

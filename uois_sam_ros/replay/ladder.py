@@ -2,7 +2,8 @@
 
 grid -> + foreground (grid points on foreground only) -> + heatmap (HPG peaks) -> + foreground score
 (mean foreground inside a mask weighs its score) -> + HDNet -> + depth selection (support-plane veto
-and metric size limits). The learning-free geometry baseline is a row of its own.
+and metric size limits). A preset whose prompts or scores use depth shows each depth term as a rung: + depth
+foreground, + depth score, + plane veto, + metric size. The learning-free geometry baseline is a row of its own.
 """
 
 from __future__ import annotations
@@ -61,22 +62,31 @@ def rungs_of(config: SegmenterConfig) -> dict[str, SegmenterConfig]:
     if config.method != "network":
         raise ConfigError(f"ladder: expected a preset with networks, got method '{config.method}'; "
                           "use --preset compact")
-    weight = config.rescoring.foreground_weight
-    plain = {"strategy": "decoder", "foreground_weight": 0.0}
-    weighted = {"strategy": "decoder", "foreground_weight": weight}
-    steps = [("grid", "grid", plain, False), ("+ foreground", "foreground", plain, False),
-             ("+ heatmap", "hpg", plain, False)]
-    if weight > 0:
-        steps.append(("+ foreground score", "hpg", weighted, False))
-    steps.append(("+ HDNet", "hpg", {"strategy": "hdnet", "foreground_weight": weight}, False))
-    steps.append(("+ depth selection", "hpg", {"strategy": "hdnet", "foreground_weight": weight}, True))
+    weight, prior = config.rescoring.foreground_weight, config.prompting.depth_prior
+    off: dict[str, Any] = {"prompting": {"depth_prior": 0.0}, "selection": _NO_DEPTH_TERMS,
+                           "rescoring": {"strategy": "decoder", "foreground_weight": 0.0, "depth_weight": 0.0}}
+    rung = update(config, off)
     rungs = {GEOMETRY: update(preset(GEOMETRY), {"encoding": {"depth": config.encoding.depth}})}
-    for name, strategy, rescoring, depth in steps:
-        changes: dict[str, Any] = {"prompting": {"strategy": strategy}, "rescoring": rescoring}
-        if not depth:
-            changes["selection"] = _NO_DEPTH_TERMS
-        rungs[name] = update(config, changes)
+    for name, changes in (
+            ("grid", {"prompting": {"strategy": "grid"}}), ("+ foreground", {"prompting": {"strategy": "foreground"}}),
+            ("+ heatmap", {"prompting": {"strategy": "hpg"}}),
+            ("+ foreground score", {"rescoring": {"foreground_weight": weight}}),
+            ("+ HDNet", {"rescoring": {"strategy": "hdnet"}}),
+            *_depth_steps(config, prior)):
+        if name == "+ foreground score" and weight == 0:
+            continue
+        rung = rungs[name] = update(rung, changes)
     return rungs
+
+
+def _depth_steps(config: SegmenterConfig, prior: float) -> list[tuple[str, dict[str, Any]]]:
+    selection = {name: getattr(config.selection, name) for name in _NO_DEPTH_TERMS}
+    if prior == 0 and config.rescoring.depth_weight == 0:
+        return [("+ depth selection", {"selection": selection})]
+    veto = selection.pop("plane_veto")
+    return [("+ depth foreground", {"prompting": {"depth_prior": prior}}),
+            ("+ depth score", {"rescoring": {"depth_weight": config.rescoring.depth_weight}}),
+            ("+ plane veto", {"selection": {"plane_veto": veto}}), ("+ metric size", {"selection": selection})]
 
 
 def run_rungs(config: SegmenterConfig, samples: Input | Iterable[Sample], *, progress: bool = True,

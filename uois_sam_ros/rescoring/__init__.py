@@ -11,6 +11,7 @@ from ..config import RescoringConfig
 from ..errors import ConfigError
 from ..runtime.base import Model
 from ..types import Features, MaskSet, Prompts
+from .depth import depth_consistency
 from .foreground import mean_foreground
 from .hdnet import hdnet_scores
 
@@ -22,7 +23,7 @@ def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
 
     Strategy "decoder" starts from the decoder's own IoU, "hdnet" from the refined score; both are
     multiplied by (mean foreground inside the mask) ** ``foreground_weight`` where the prompts carry
-    a foreground map.
+    a foreground map, and by (share on one continuous surface) ** ``depth_weight`` where there is depth.
 
     Args:
         model: the rescorer network; "decoder" needs none.
@@ -45,6 +46,9 @@ def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
         if config.foreground_weight > 0 and prompts.foreground is not None:
             inside = mean_foreground(mask_set.low_res_masks, prompts.foreground, features.grid.resized_hw)
             scores = scores * inside ** np.float32(config.foreground_weight)
+        if config.depth_weight > 0 and features.geometry is not None:
+            share = depth_consistency(mask_set.low_res_masks, features.geometry, features.grid.resized_hw)
+            scores = scores * share ** np.float32(config.depth_weight)
         return replace(mask_set, scores=np.clip(scores, 0, 1).astype(np.float32))
 
     return rescore
