@@ -20,7 +20,7 @@ KINDS = {
     "image": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/CompressedImage",
     "info": "sensor_msgs/msg/CameraInfo", "cloud": "sensor_msgs/msg/PointCloud2",
     "detections": "vision_msgs/msg/Detection2DArray", "objects": "vision_msgs/msg/Detection3DArray",
-    "diagnostics": "diagnostic_msgs/msg/DiagnosticArray", "markers": "visualization_msgs/msg/MarkerArray",
+    "diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
 }
 
 

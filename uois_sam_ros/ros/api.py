@@ -35,16 +35,43 @@ if STANDALONE:
 
     BACKEND_NAME = "standalone on Cyclone DDS"
 else:
+    import signal
+    import threading
+    from collections.abc import Sequence
+
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-    from rclpy import init, ok, shutdown, try_shutdown
+    from rclpy import ok, shutdown, try_shutdown
+    from rclpy import executors
     from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-    from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+    from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
     from rclpy.node import Node
     from rclpy.parameter import Parameter
     from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
     BACKEND_NAME = "rclpy"
+
+    def init(args: Sequence[str] | None = None, *, domain_id: int | None = None) -> None:
+        """Join the graph; SIGINT then ends ``spin`` as SIGTERM does, and a second one ends the process.
+
+        A KeyboardInterrupt wherever the main thread is just now can leave rclpy's thread pool without an end.
+        """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.default_int_handler))
+        rclpy.init(args=args, domain_id=domain_id)
+
+    class MultiThreadedExecutor(executors.MultiThreadedExecutor):
+        """rclpy's executor; ``spin`` always tells a shutdown, which rclpy's own may pass over or stumble upon."""
+
+        def spin(self) -> None:
+            """Serve callbacks until ``shutdown``; raises ExternalShutdownException when the context went down."""
+            try:
+                super().spin()
+            except Exception:
+                if ok():
+                    raise
+            if not ok():
+                raise ExternalShutdownException
 
     def message(name: str) -> Any:
         """Return the class of a message such as ``sensor_msgs/msg/Image``."""

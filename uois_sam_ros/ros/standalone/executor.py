@@ -149,7 +149,8 @@ class MultiThreadedExecutor:
         self._finished.open()
         self._wake()
         until = None if timeout_sec is None else time.monotonic() + timeout_sec
-        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        with self._lock:
+            others = [thread for thread in self._threads if thread is not threading.current_thread()]
         for thread in others:
             thread.join(None if until is None else max(0.0, until - time.monotonic()))
         ended = not any(thread.is_alive() for thread in others)
@@ -175,7 +176,8 @@ class MultiThreadedExecutor:
                 finally:
                     self._release(group)
             except Exception as error:  # raised again where the user is: in spin
-                self._error = self._error or error
+                if self._context.ok():  # else DDS went away below a callback
+                    self._error = self._error or error
                 self._finished.open()
 
     def _next_job(self) -> tuple[MutuallyExclusiveCallbackGroup, Callable[[], None]] | None:
@@ -191,7 +193,7 @@ class MultiThreadedExecutor:
             due_ns = [timer.due_ns for timer in self._timers if timer.due_ns > now_ns and not timer.is_canceled()]
             timeout_ns = max(min(due_ns) - time.monotonic_ns(), 0) if due_ns else dds.INFINITE
             count = lib.dds_waitset_wait(self._waitset, self._triggered, _BATCH, timeout_ns)
-            if count < 0 and self._stop:
+            if count < 0 and (self._stop or not self._context.ok()):
                 break
             for index in range(dds.check(count, "wait")):
                 handle = self._triggered[index]
