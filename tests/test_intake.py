@@ -22,13 +22,15 @@ def message(stamp_ms):
 class Rig:
     """An intake with a clock that the test turns."""
 
-    def __init__(self, depth_mode="auto", **settings):
+    def __init__(self, depth_mode="auto", info=True, **settings):
         self.now, self.pairs, self.said = 0.0, [], []
         self.counter = FrameCounter()
         clock = lambda: self.now  # noqa: E731
         self.notices = Notices(lambda level, text: self.said.append(text), clock=clock)
         self.intake = Intake(NodeSettings(**settings), depth_mode, self.pairs.append, self.counter, self.notices,
                              clock=clock)
+        if info:
+            self.intake.on_info("info")
 
     def color(self, ms):
         self.intake.on_color(message(ms))
@@ -155,7 +157,7 @@ def test_closing_ends_what_waits():
 
 
 def test_newest_info_and_mask_go_along():
-    rig = Rig("off")
+    rig = Rig("off", info=False)
     assert not rig.intake.has_info and not rig.intake.has_ignore
     rig.intake.on_info("info 1")
     rig.intake.on_info("info 2")
@@ -163,3 +165,22 @@ def test_newest_info_and_mask_go_along():
     rig.color(100)
     assert (rig.pairs[0].info, rig.pairs[0].ignore) == ("info 2", "mask")
     assert rig.intake.has_info and rig.intake.has_ignore
+
+
+def test_camera_info_may_come_a_moment_later():
+    rig = Rig(info=False)
+    rig.color(100)
+    rig.depth(100)
+    assert rig.pairs == [] and rig.counter.totals().unpaired == 1 and rig.said == []
+    rig.now = 1.5
+    rig.color(1600)
+    rig.depth(1600)
+    assert rig.pairs == []
+    rig.now = 2.5  # after two seconds the pair goes on, and its conversion names what is missing
+    rig.color(2600)
+    rig.depth(2600)
+    assert rig.pairs[0].info is None
+    rig.intake.on_info("info")
+    rig.color(2633)
+    rig.depth(2633)
+    assert rig.pairs[1].info == "info"

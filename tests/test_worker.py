@@ -17,7 +17,8 @@ class Rig:
         self.started, self.go = threading.Semaphore(0), threading.Semaphore(0)
         self.done, self.replaced = [], []
         self.finished = threading.Condition()
-        self.worker = LatestWorker(self.handle, self.replaced.append, **options)
+        self.worker = LatestWorker(self.handle, self.replaced.append, lambda job, error: f"{job} failed: {error}",
+                                   **options)
 
     def handle(self, job):
         self.started.release()
@@ -25,6 +26,8 @@ class Rig:
         with self.finished:
             self.done.append(job)
             self.finished.notify()
+        if job < 0:
+            raise ValueError("negative")
         return f"result {job}"
 
     def wait_done(self, number):
@@ -112,3 +115,17 @@ def test_stop_and_clear_replace_what_waits(rig):
     one.worker.offer(2)
     one.worker.stop()
     assert one.replaced == [1, 2] and one.done == []
+
+
+def test_a_job_that_fails_costs_one_job(rig):
+    one = rig()
+    one.go.release(10)
+    one.worker.offer(-1)
+    one.wait_done(1)
+    one.worker.offer(1)
+    one.wait_done(2)
+    one.worker.offer(-2)
+    one.wait_done(3)
+    one.worker.set_pace(continuous=False, min_period_s=0.0)
+    one.worker.offer(-3)
+    assert one.worker.demand(5) == "-3 failed: negative"

@@ -14,7 +14,7 @@ class Counts:
         received: colour messages that arrived.
         processed: ended in a published result.
         replaced: a newer pair was there before the worker was free.
-        unpaired: no depth image within the slop.
+        unpaired: no depth image within the slop, or no CameraInfo yet.
         refused: could not be used, or its segmentation failed.
         waiting: not decided yet.
     """

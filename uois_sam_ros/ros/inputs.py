@@ -20,8 +20,8 @@ SILENT_S = 2.0
 class Inputs:
     """Subscribes an ``Intake`` to its topics.
 
-    CameraInfo and the ignore mask are subscribed to twice, volatile and latched, because a latched
-    reader hears no volatile publisher and a volatile one hears nothing that was latched before.
+    CameraInfo and the ignore mask come streamed or latched. A volatile reader hears nothing that was
+    latched before, so a second, latched one is added once the graph shows a publisher that latches.
     """
 
     def __init__(self, node: Any, settings: NodeSettings, intake: Intake, notices: Notices) -> None:
@@ -34,25 +34,37 @@ class Inputs:
         if intake.uses_depth:
             self._subscribe("depth", settings.depth_topic, image_type(settings.depth_topic), intake.on_depth,
                             settings.qos.depth)
-        self._subscribe("camera info", settings.camera_info_topic, INFO, intake.on_info, "sensor_data", "latched")
-        if settings.ignore_topic:
-            self._subscribe("ignore", settings.ignore_topic, IMAGE, intake.on_ignore, "sensor_data", "latched")
+        self._subscribe("camera info", settings.camera_info_topic, INFO, intake.on_info, "sensor_data")
+        self._subscribe("ignore", settings.ignore_topic, IMAGE, intake.on_ignore, "sensor_data")
+        self._latched = {"camera info": intake.on_info, "ignore": intake.on_ignore}
+        self._find_latched()
 
-    def _subscribe(self, role: str, topic: str, kind: str, callback: Any, *qos_names: str) -> None:
+    def _subscribe(self, role: str, topic: str, kind: str, callback: Any, qos_name: str) -> None:
         if not topic:
             return
         self._heard_s[role] = monotonic()
-        self._wanted[role] = (self._node.resolve_topic_name(topic), kind, profile(qos_names[0]))
+        self._wanted[role] = (self._node.resolve_topic_name(topic), kind, profile(qos_name))
+
+        self._listen(role, callback, profile(qos_name))
+
+    def _listen(self, role: str, callback: Any, qos: Any) -> None:
+        topic, kind, _ = self._wanted[role]
 
         def heard(message: Any) -> None:
             self._heard_s[role] = monotonic()
             callback(message)
 
-        self._subscriptions += [self._node.create_subscription(api.message(kind), topic, heard, profile(name))
-                                for name in qos_names]
+        self._subscriptions.append(self._node.create_subscription(api.message(kind), topic, heard, qos))
+
+    def _find_latched(self) -> None:
+        for role in [role for role in self._latched if role in self._wanted]:
+            publishers = self._node.get_publishers_info_by_topic(self._wanted[role][0])
+            if any(other.qos_profile.durability == api.DurabilityPolicy.TRANSIENT_LOCAL for other in publishers):
+                self._listen(role, self._latched.pop(role), profile("latched"))
 
     def check(self) -> None:
         """Name every topic that has been silent, with the reason that the graph shows."""
+        self._find_latched()
         for role, (topic, kind, wanted) in self._wanted.items():
             silent_s = monotonic() - self._heard_s[role]
             once_is_enough = role in ("camera info", "ignore")

@@ -12,6 +12,8 @@ from .notices import ERROR, Notices
 from .settings import NodeSettings
 from .sync import Matched, NearestSync
 
+#: A camera whose images come has this long to send its CameraInfo: discovery brings topics in any order.
+INFO_GRACE_S = 2.0
 #: Colour images that may wait for their depth; bounds memory when depth stops.
 MAX_PENDING = 8
 
@@ -146,6 +148,9 @@ class Intake:
 
     def _hand_on(self, match: Matched, found: tuple[Any, int] | None) -> None:
         message, arrived = match.lead
+        if found is not None and self._info is None and self._clock() - self._color_since_s < INFO_GRACE_S:
+            self._counter.add("unpaired")
+            return
         depth, depth_ns = found or (None, match.stamp_ns)
         self._offer(Pair(message, depth, self._info, self._ignore, match.stamp_ns, depth_ns - match.stamp_ns,
                          arrived, self._clock()))

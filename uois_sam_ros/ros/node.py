@@ -14,7 +14,7 @@ from .counts import FrameCounter
 from .health import assess
 from .inputs import Inputs
 from .intake import Intake, Pair
-from .notices import ERROR, Notices
+from .notices import ERROR, WARNING, Notices
 from .outputs import Outputs
 from .params import NODE_NAME, PRESET, ParameterSpec, check_change, parameter_specs, read_settings
 from .processor import Processor
@@ -85,7 +85,7 @@ class SegmentNode(api.LifecycleNode):
     def on_activate(self, state: Any) -> Any:
         """Subscribe and start the worker."""
         self._counter, self._stats = FrameCounter(), Stats()
-        self._worker = LatestWorker(self._process, self._on_replaced)
+        self._worker = LatestWorker(self._process, self._on_replaced, self._on_fault)
         self._set_pace()
         self._intake = Intake(self._settings, self._config.encoding.depth, self._offer, self._counter, self._notices)
         try:
@@ -156,6 +156,10 @@ class SegmentNode(api.LifecycleNode):
     def _on_replaced(self, _: Pair) -> None:
         self._counter.add("replaced")
 
+    def _on_fault(self, _: Pair, error: Exception) -> str:
+        """A fault of a library must not end the node: it costs this pair, the next one is the retry."""
+        return self._refuse("fault", error)
+
     def _process(self, pair: Pair) -> Any:
         """Segment and publish one pair in the worker's thread; return its Result, or the reason it failed."""
         begin = monotonic()
@@ -166,10 +170,7 @@ class SegmentNode(api.LifecycleNode):
             published_ms = 1000 * (perf_counter() - publishing)
         except FrameError as error:
             return self._refuse("frame", error)
-        except Exception as error:  # a fault of a library must not end the node; the next pair is the retry
-            return self._refuse("fault", error)
         end = monotonic()
-        self._counter.add("processed")
         self._stats.add(Sample(
             {"pairing": 1000 * (pair.paired_s - pair.arrived_s), "queue": 1000 * (begin - pair.paired_s),
              **done.stages_ms, "publishing": published_ms, "latency": 1000 * (end - pair.arrived_s),
@@ -178,6 +179,7 @@ class SegmentNode(api.LifecycleNode):
         self._last, self._free_s = done.result, end
         self._notices.clear("frame")
         self._notices.clear("fault")
+        self._counter.add("processed")
         return done.result
 
     def _refuse(self, key: str, error: Exception) -> str:
@@ -308,7 +310,13 @@ class SegmentNode(api.LifecycleNode):
         return facts
 
     def _log(self, level: str, text: str) -> None:
-        getattr(self.get_logger(), level)(text)
+        """Log; one line of code a level, because rclpy ties a severity to the place of the call."""
+        if level == ERROR:
+            self.get_logger().error(text)
+        elif level == WARNING:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
 
 def _plain(value: Any) -> Any:

@@ -21,15 +21,17 @@ class LatestWorker(Generic[Job]):
     """Runs ``handle`` on the newest offered job; a job that waits when a newer one comes is replaced.
 
     Args:
-        handle: does the work in this worker's thread; must not raise. What it returns goes to ``demand``.
+        handle: does the work in this worker's thread. What it returns goes to ``demand``.
         replaced: called with every job that gives way, from the thread that offers or stops.
+        failed: called with a job and what ``handle`` raised; what it returns goes to ``demand``.
         continuous: work on every newest job; False: only when demanded.
         min_period_s: start jobs at least this far apart.
     """
 
-    def __init__(self, handle: Callable[[Job], Any], replaced: Callable[[Job], None], *,
-                 continuous: bool = True, min_period_s: float = 0.0) -> None:
-        self._handle, self._replaced = handle, replaced
+    def __init__(self, handle: Callable[[Job], Any], replaced: Callable[[Job], None],
+                 failed: Callable[[Job, Exception], Any], *, continuous: bool = True,
+                 min_period_s: float = 0.0) -> None:
+        self._handle, self._replaced, self._failed = handle, replaced, failed
         self._continuous, self._min_period_s = continuous, min_period_s
         self._change = threading.Condition()
         self._job: Job | None = None
@@ -97,7 +99,10 @@ class LatestWorker(Generic[Job]):
                 job, self._job = self._job, None
                 demands, self._demands = self._demands, []
             started = monotonic()
-            result = self._handle(job)
+            try:
+                result = self._handle(job)
+            except Exception as error:  # the thread outlives every job
+                result = self._failed(job, error)
             for demand in demands:
                 demand.result = result
                 demand.done.set()
