@@ -44,7 +44,7 @@ def refusal(encoding="bayer_rggb8"):
 
 @pytest.mark.parametrize(("source", "found"), [
     ("import os\nos.abort()", "ends the process with signal 6"),
-    ("raise ImportError('libopencv_core.so.406: cannot open shared object file')", "ImportError: libopencv_core.so.406"),
+    ("raise ImportError('libopencv_core.so.406: cannot open shared object')", "ImportError: libopencv_core.so.406"),
     ("raise AttributeError('_ARRAY_API not found')", f"built for NumPy 1 and this is NumPy {np.__version__}"),
     ("import cv_bridge_boost", "No module named 'cv_bridge_boost'"),
     (SOUND.format(step="import os; os.abort()", dtype="np.uint8"), "ends the process with signal 6"),  # on first use

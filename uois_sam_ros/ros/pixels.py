@@ -11,7 +11,8 @@ from ..errors import FrameError
 
 #: encoding -> (dtype, channels)
 LAYOUTS: dict[str, tuple[type, int]] = {
-    "mono8": (np.uint8, 1), "rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "rgba8": (np.uint8, 4), "bgra8": (np.uint8, 4),
+    "mono8": (np.uint8, 1), "rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "rgba8": (np.uint8, 4),
+    "bgra8": (np.uint8, 4),
     "mono16": (np.uint16, 1), "rgb16": (np.uint16, 3), "bgr16": (np.uint16, 3), "rgba16": (np.uint16, 4),
     "bgra16": (np.uint16, 4), "8UC1": (np.uint8, 1), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1),
 }
