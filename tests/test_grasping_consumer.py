@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import bagfiles as bags
@@ -254,12 +255,23 @@ def test_colour_on_request(rig):
     assert np.array_equal(SEEN[0].view.color, tabletop()[0].color)
 
 
+def test_a_wrong_depth_scale_is_refused():
+    assembler, label = filled(depth_scale=1.0)
+    with pytest.raises(FrameError, match="label 1700000000.033000000: expected depth in metres .* depth scale"):
+        assembler.view(label)
+
+
+def test_the_executable_is_installed():
+    setup = (Path(__file__).resolve().parents[1] / "setup.py").read_text()
+    assert f'"uois_sam_grasp_node = {main.__module__}:{main.__name__}"' in setup
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["-p", "plan:=no_such_module:plan"], "plan 'no_such_module:plan': expected module:function, got ModuleNotFound"),
     (["-p", "plan:=json"], "plan 'json': expected module:function, got"),
     (["-p", "plan:=sys:path"], "plan 'sys:path': expected a function, got list"),
     (["-p", "points:=0"], "graspness points: expected 1 or more, got 0"),
-    (["-p", "slop_s:=-1.0"], "parameters: expected depth_scale above 0, slop_s from 0 and buffer from 1, got 0.001, -1 and 30"),
+    (["-p", "slop_s:=-1.0"], "parameters: expected depth_scale above 0, slop_s from 0 and buffer from 1, got 0.001, -1"),
 ])
 def test_parameters_that_are_refused(monkeypatch, capsys, arguments, message):
     enter_graph(monkeypatch)

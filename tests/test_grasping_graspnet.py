@@ -139,7 +139,7 @@ def test_many_objects_get_distinct_mask_values(tmp_path):
 def test_baseline_demo(tmp_path, view):
     assert write_graspnet_demo(tmp_path, "desk", "a", view) == (1, 2, 3)
     folder = tmp_path / "desk" / "a"
-    assert sorted(file.name for file in folder.iterdir()) == ["color.png", "depth.png", "meta.mat", "workspace_mask.png"]
+    assert sorted(file.stem for file in folder.iterdir()) == ["color", "depth", "meta", "workspace_mask"]
     got = planners.load_baseline_demo(folder)
     assert got["point_clouds"].shape == (1, 20_000, 3) and got["cloud_colors"].shape == (20_000, 3)
     assert 0.4 < got["point_clouds"][..., 2].min() and got["point_clouds"][..., 2].max() < 1.2

@@ -68,6 +68,8 @@ def test_sampling_from_nothing_is_refused():
     ({"intrinsics": None}, "expected depth and intrinsics, got no intrinsics"),
     ({"depth_m": np.ones((240, 320))}, "expected depth as float32.* got float64"),
     ({"depth_m": np.ones((240, 320, 1), np.float32)}, r".*got float32\[240, 320, 1\]"),
+    ({"depth_m": np.full((240, 320), 800, np.float32)}, r"expected depth in metres \(0.05 to 30 m\), got .* 800"),
+    ({"depth_m": np.full((240, 320), 8e-4, np.float32)}, "expected depth in metres .* got a median of 0.0008"),
     ({"label": np.zeros((120, 160), np.uint16)}, r"expected labels .*\[240, 320\].* got uint16\[120, 160\]"),
     ({"label": np.zeros((240, 320), np.int64)}, "expected labels as uint8 or uint16.* got int64"),
     ({"label": np.zeros((240, 320), np.uint32)}, "expected labels as uint8 or uint16.* got uint32"),
@@ -158,8 +160,8 @@ def test_files_are_whole_or_refused(tmp_path):
 
 
 def test_stored_depth_has_no_wrap_around():
-    view = tiny([[0.0004, 0.0006, 65.534], [65.536, np.nan, 1e30]], np.zeros((2, 3)))
-    assert files.stored_depth(view).tolist() == [[0, 1, 65534], [0, 0, 0]]
+    view = tiny([[0.0004, 0.0006, 65.534, 1], [65.536, np.nan, 1e30, 2]], np.zeros((2, 4)))
+    assert files.stored_depth(view).tolist() == [[0, 1, 65534, 1000], [0, 0, 0, 2000]]
 
 
 def test_too_many_ids_for_eight_bits():

@@ -94,8 +94,9 @@ class Assembler:
             raise FrameError(f"{name}: expected depth in frame '{message.header.frame_id}' like the label, got "
                              f"'{depth.header.frame_id}'; align depth to colour, or set check_frames to false")
         label = decode_label(message, "label")
-        return View(decode_depth(depth, self._depth_scale, "depth"), decode_intrinsics(info, label.shape, "camera info"),
-                    label, None if color is None else decode_color(color, "colour"), name)
+        intrinsics = decode_intrinsics(info, label.shape, "camera info")
+        return View(decode_depth(depth, self._depth_scale, "depth"), intrinsics, label,
+                    None if color is None else decode_color(color, "colour"), name)
 
 
 def stamp_ns(message: Any) -> int:

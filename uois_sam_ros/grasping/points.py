@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import FrameError
 from ..geometry import backproject
-from ..types import Frame, Instances, Intrinsics
+from ..types import PLAUSIBLE_DEPTH_M, Frame, Instances, Intrinsics
 
 #: An object with fewer points with depth is left out: planners sample its points, and few say nothing of its shape.
 MIN_POINTS = 50
@@ -30,7 +30,7 @@ class View:
         name: for messages.
 
     Raises:
-        FrameError: depth or intrinsics missing, another size or type.
+        FrameError: depth or intrinsics missing, another size or type, depth that cannot be metres.
     """
 
     depth_m: np.ndarray
@@ -47,9 +47,15 @@ class View:
         if self.depth_m.ndim != 2 or self.depth_m.dtype != np.float32:
             raise FrameError(f"{self.name}: expected depth as float32[H, W] in metres, got "
                              f"{self.depth_m.dtype}{list(self.depth_m.shape)}; multiply millimetres by 0.001")
+        known = self.depth_m[np.isfinite(self.depth_m) & (self.depth_m > 0)]
+        median = float(np.median(known[::max(1, known.size // 20_000)])) if known.size else 1.0
+        low, high = PLAUSIBLE_DEPTH_M
+        if not low <= median <= high:
+            raise FrameError(f"{self.name}: expected depth in metres ({low:g} to {high:g} m), got a median of "
+                             f"{median:g}; check the depth scale (0.001 for millimetres)")
         if self.label.shape != self.depth_m.shape or self.label.dtype not in (np.uint8, np.uint16):
-            raise FrameError(f"{self.name}: expected labels as uint8 or uint16{list(self.depth_m.shape)} like the depth "
-                             f"image, got {self.label.dtype}{list(self.label.shape)}; align depth to colour")
+            raise FrameError(f"{self.name}: expected labels as uint8 or uint16{list(self.depth_m.shape)} like the "
+                             f"depth image, got {self.label.dtype}{list(self.label.shape)}; align depth to colour")
         if self.color is not None and (self.color.shape != (*self.depth_m.shape, 3) or self.color.dtype != np.uint8):
             raise FrameError(f"{self.name}: expected colour as uint8{[*self.depth_m.shape, 3]} like the depth image, "
                              f"got {self.color.dtype}{list(self.color.shape)}")
