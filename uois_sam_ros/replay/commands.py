@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import ConfigError, FrameError, InputError
+from ..errors import ConfigError, FrameError
 from ..types import Frame
 from . import options
+from .output import check_file, write_json
 from .sources import Input
 
 
@@ -83,7 +82,7 @@ def run_eval(args: argparse.Namespace) -> int:
 
     transform = _perturbation(args.perturb)
     split = _pattern(args.split)
-    _check_json(args.json)
+    check_file("--json", args.json)
     samples = options.input_from(args)
     report = evaluate(Segmenter(options.config_from(args)), samples, transform_frame=transform)
     _print_notes(samples)
@@ -93,7 +92,7 @@ def run_eval(args: argparse.Namespace) -> int:
         report = report.split_by(split)
     print(format_report(report, per_frame=args.per_frame))
     if args.json:
-        _write_json(args.json, {"input": str(args.input or args.color), "preset": options.preset_name(args),
+        write_json(args.json, {"input": str(args.input or args.color), "preset": options.preset_name(args),
                                 "perturb": args.perturb, "depth": args.depth or "", **report.to_json()})
     return 1 if report.refused or not report.frames else 0
 
@@ -103,7 +102,7 @@ def run_ladder(args: argparse.Namespace) -> int:
     from .ladder import run_rungs
     from .ladder_report import format_ladder
 
-    _check_json(args.json)
+    check_file("--json", args.json)
     samples = options.input_from(args)
     result = run_rungs(options.config_from(args), samples)
     _print_notes(samples)
@@ -111,7 +110,7 @@ def run_ladder(args: argparse.Namespace) -> int:
         _say(f"refused {name}: {reason}")
     print(format_ladder(result))
     if args.json:
-        _write_json(args.json, {"input": str(args.input), "preset": options.preset_name(args), **result.to_json()})
+        write_json(args.json, {"input": str(args.input), "preset": options.preset_name(args), **result.to_json()})
     return 1 if result.refused or not result.frames else 0
 
 
@@ -144,24 +143,3 @@ def _print_notes(samples: Input) -> None:
     """Print what the reader has to say: topics chosen, images left out."""
     for note in getattr(samples, "notes", []):
         _say(note)
-
-
-def _check_json(path: Path | None) -> None:
-    """Refuse a file that cannot be written before the long run, not after it."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--json {path}: expected a writable file, got: {error}") from error
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"--json {path}: expected a writable file, got {'a folder' if path.is_dir() else 'none'}; "
-                         "name a file that may be written")
-
-
-def _write_json(path: Path, data: dict) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=1) + "\n")
-    except OSError as error:
-        raise InputError(f"{path}: expected a writable file, got: {error}") from error

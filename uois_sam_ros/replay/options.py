@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("reading the input")
     group.add_argument("--color", default="", metavar="FILE", help="a single colour picture instead of INPUT")
     group.add_argument("--depth-image", default="", metavar="FILE", help="its depth picture, uint16")
+    add_reading_options(group)
+
+
+def add_reading_options(group: argparse._ActionsContainer) -> None:
+    """Add what a recording does not say by itself: intrinsics, depth scale, topics, slop."""
     group.add_argument("--intrinsics", type=parse_intrinsics, metavar="FX,FY,CX,CY",
                        help="of the colour camera, pixels; overrides what the input says")
     group.add_argument("--depth-scale", type=float, metavar="S",
@@ -60,15 +66,23 @@ def input_from(args: argparse.Namespace) -> Input:
     Raises:
         InputError: see ``open_input``.
     """
+    reading = reading_options(args)
+    samples = open_input(args.input, replace(reading, color=args.color, depth=args.depth_image))
+    return FirstFrames(samples, args.max_frames) if args.max_frames > 0 else samples
+
+
+def reading_options(args: argparse.Namespace) -> InputOptions:
+    """Return what the options say about reading a recording.
+
+    Raises:
+        InputError: a number outside its range.
+    """
     if args.depth_scale is not None and not 0 < args.depth_scale < float("inf"):
         raise InputError(f"--depth-scale: expected metres per unit, above 0, got {args.depth_scale:g}")
     if args.max_frames < 0:
         raise InputError(f"--max-frames: expected 0 (all) or more, got {args.max_frames}")
-    options = InputOptions(args.color_topic, args.depth_topic, args.info_topic, args.truth_topic, args.slop,
-                           args.intrinsics, args.depth_scale, args.color, args.depth_image,
-                           read_depth=args.depth != "off")
-    samples = open_input(args.input, options)
-    return FirstFrames(samples, args.max_frames) if args.max_frames > 0 else samples
+    return InputOptions(args.color_topic, args.depth_topic, args.info_topic, args.truth_topic, args.slop,
+                        args.intrinsics, args.depth_scale, read_depth=args.depth != "off")
 
 
 def config_from(args: argparse.Namespace) -> SegmenterConfig:
