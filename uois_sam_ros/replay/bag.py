@@ -32,6 +32,7 @@ class BagInput:
     Attributes:
         count: number of colour images.
         topics: what is read.
+        file: the recording as a whole.
         notes: sentences for the user; complete after the iteration.
         unpaired: (name, stamp_ns) of the colour images that were left out so far.
         broken: why the recording ends too early, "" while it does not.
@@ -43,9 +44,9 @@ class BagInput:
     def __init__(self, path: Path, options: InputOptions = InputOptions()) -> None:
         if not 0 <= options.slop_s < float("inf"):
             raise InputError(f"--slop: expected seconds, 0 or more, got {options.slop_s:g}")
-        self._bag, self._options = BagFile(path), options
+        self.file, self._options = BagFile(path), options
         self.source = path.resolve().stem if path.is_file() else path.resolve().name
-        types, counts = self._bag.types, self._bag.counts
+        types, counts = self.file.types, self.file.counts
         if sum(counts.values()) == 0:
             raise InputError(f"{path}: expected recorded messages, got none; {list_topics(types)}")
         topics = self._choose_topics(options)
@@ -69,7 +70,7 @@ class BagInput:
         sync = NearestSync(streams, round(self._options.slop_s * 1e9))
         info, seen = self._first_info, 0
         self.unpaired, self.broken = [], ""
-        messages = self._bag.messages(list(roles))
+        messages = self.file.messages(list(roles))
         while True:
             try:
                 topic, log_ns, raw = next(messages)
@@ -137,20 +138,20 @@ class BagInput:
         return Frame(color, depth_m, intrinsics, name, match.stamp_ns), truth
 
     def _decode(self, topic: str, raw: bytes) -> Any:
-        return self._bag.decode(topic, raw)
+        return self.file.decode(topic, raw)
 
     def _choose_topics(self, options: InputOptions) -> Topics:
         """Prefer topics with messages: drivers announce many that nobody published on."""
         named = (options.color_topic, options.depth_topic, options.info_topic, options.truth_topic)
-        filled = {name: kind for name, kind in self._bag.types.items() if self._bag.counts[name] or name in named}
-        encodings = self._bag.first_encodings()
+        filled = {name: kind for name, kind in self.file.types.items() if self.file.counts[name] or name in named}
+        encodings = self.file.first_encodings()
         try:
             return choose_topics(filled, encodings, options)
         except InputError:
-            return choose_topics(self._bag.types, encodings, options)  # its refusal lists every topic
+            return choose_topics(self.file.types, encodings, options)  # its refusal lists every topic
 
     def _first_raw(self, topic: str) -> bytes | None:
-        return next((raw for _, _, raw in self._bag.messages([topic])), None) if topic else None
+        return next((raw for _, _, raw in self.file.messages([topic])), None) if topic else None
 
 
 def _stamp_ns(raw: bytes, log_ns: int) -> int:

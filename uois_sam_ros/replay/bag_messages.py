@@ -17,6 +17,7 @@ class BagFile:
     Attributes:
         types: topic -> message type.
         counts: topic -> number of messages.
+        latched: topics whose publishers were transient local.
 
     Raises:
         InputError: ``rosbags`` is missing, or the recording cannot be opened.
@@ -41,6 +42,7 @@ class BagFile:
             self.counts = dict.fromkeys(self.types, 0)
             for connection in reader.connections:
                 self.counts[connection.topic] += connection.msgcount
+            self.latched = frozenset(c.topic for c in reader.connections if _is_latched(c))
 
     def messages(self, topics: list[str]) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, log time in nanoseconds, serialised message) in the order of recording.
@@ -72,6 +74,15 @@ class BagFile:
         except Exception as error:  # short or wild bytes end in any of numpy's and struct's errors
             raise FrameError(f"{topic}: expected a {self.types[topic]}, got {len(raw)} bytes that do not decode "
                              f"({_short(error)}); the recording is damaged") from error
+
+    def encode(self, topic: str, message: Any) -> bytes:
+        """Serialise a message that ``decode`` returned for this topic."""
+        return bytes(self._typestore.serialize_cdr(message, self.types[topic]))
+
+    def has_header(self, topic: str) -> bool:
+        """True when the messages begin with a std_msgs/Header."""
+        _, fields = self._typestore.fielddefs[self.types[topic]]
+        return bool(fields) and fields[0][1][1] == "std_msgs/msg/Header"
 
     def first(self, topic: str) -> Any | None:
         """Return the first message on ``topic``, ``None`` when there is none."""
@@ -116,6 +127,10 @@ class _Closing:
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()
+
+
+def _is_latched(connection: Any) -> bool:
+    return any(qos.durability.name == "TRANSIENT_LOCAL" for qos in connection.ext.offered_qos_profiles)
 
 
 def _short(error: Exception) -> str:
