@@ -1,0 +1,224 @@
+"""One self-contained HTML page of a report: nothing is loaded from anywhere, no script."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from . import charts
+from .charts import Chart
+from .compare import Comparison
+from .page_style import STYLE
+from .pictures import WorstFrame
+from .report import ReplayReport
+from .summary import Distribution, Summary, summarise
+
+#: Reasons of refusal that are listed, the most frequent ones.
+MOST_REASONS = 12
+#: Rows of the table of the least constant objects.
+MOST_OBJECTS = 8
+HOW_TO_READ = """\
+<p><b>Overlap P, R, F</b>: pixels of matched objects over predicted, over true object pixels, and their harmonic mean.
+<b>Boundary</b>: the same of 1-pixel outlines, matched within 0.3 % of the picture's diagonal. <b>%75</b>: share of
+true objects found with Dice above 0.75 (IoU above 0.6). <b>Over-segmentation</b>: further predictions inside an object
+that already has one, per object. <b>Merged</b>: share of predictions that cover two or more objects. All are means
+over frames.</p>
+<p><b>Accounting</b>: every colour image received is processed, replaced by a newer pair while one was in work,
+unpaired (no depth within the slop) or refused. <b>Skew</b>: stamp of the depth image minus stamp of its colour image.</p>
+<p><b>Stability</b>: for each true object over the frames that show it, the share in which it was found, its mean IoU,
+the mean change of IoU from frame to frame (jitter), the longest run of frames without it, and how often its predicted
+id changed. <b>Frame-to-frame IoU</b> compares each answer with the one before and needs no truth; <b>count flicker</b>
+is the mean change of the number of objects. The 95 % intervals are paired bootstraps over frames.</p>"""
+
+
+def build_page(report: ReplayReport, worst: Sequence[WorstFrame] = (), comparison: Comparison | None = None) -> str:
+    """Return the page as text.
+
+    Args:
+        worst: pictures of the worst frames.
+        comparison: with another replay of the same recording.
+    """
+    summary = summarise(report)
+    setup = report.setup
+    speed = f"live at rate {setup.rate:g}" if setup.mode == "live" else "offline"
+    title = f"Replay of {setup.recording}"
+    machine = ", ".join(str(setup.machine[key]) for key in ("cpu", "python", "git_revision") if setup.machine.get(key))
+    topics = ", ".join(f"{role} {name}" for role, name in setup.topics.items() if name)
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _soft(f"{speed}; preset {setup.preset}, depth {setup.depth}{', tracked ids' if setup.tracked else ''}; "
+              f"uois_sam_ros {setup.version}"), _soft(topics), _soft(machine),
+        _tiles(report, summary, comparison),
+        *(_comparison(comparison) if comparison else []),
+        *_accuracy(report, summary), *_worst(worst), *_latency(report, summary), *_frames(report, summary),
+        *_stability(report, summary), *_node(report),
+        f"<h2>How to read this</h2><details><summary>definitions</summary>{HOW_TO_READ}</details>"]
+    return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+            f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+            f"<body><main>{''.join(body)}</main></body></html>\n")
+
+
+def main_stage(summary: Summary) -> str:
+    """Return the stage that stands for the latency of a frame: over the wire where measured; "" without any."""
+    return next((stage for stage in ("wire", "total") if stage in summary.stages_ms), "")
+
+
+def _tiles(report: ReplayReport, summary: Summary, comparison: Comparison | None) -> str:
+    tiles = []
+    if summary.accuracy is not None:
+        for key, text in (("overlap_f", "overlap F"), ("boundary_f", "boundary F"), ("detected_75", "%75")):
+            tiles.append((f"{100 * getattr(summary.accuracy, key):.1f}", text, _delta(comparison, text + ", %")))
+    stage = main_stage(summary)
+    if stage:
+        found = summary.stages_ms[stage]
+        name = "colour sent to label received" if stage == "wire" else "latency of segment()"
+        tiles.append((f"{found.p50:.0f} ms", f"{name}; p99 {found.p99:.0f} ms", _delta(comparison, f"{stage}, ms")))
+    count = report.accounting
+    tiles.append((f"{count.processed}/{count.received}", "frames processed of received", ""))
+    if report.objects:
+        tiles.append((f"{100 * summary.stability.found_share:.1f} %", "of an object's frames find it", ""))
+    elif summary.stability.match_iou is not None:
+        tiles.append((f"{100 * summary.stability.match_iou.mean:.1f} %", "frame-to-frame IoU", ""))
+    return '<div class="tiles">' + "".join(
+        f'<div class="tile"><b>{value}</b><small>{text}</small>{delta}</div>' for value, text, delta in tiles) + "</div>"
+
+
+def _delta(comparison: Comparison | None, name: str) -> str:
+    change = next((c for c in comparison.changes if c.name == name), None) if comparison else None
+    if change is None:
+        return ""
+    style = change.verdict if change.verdict in ("better", "worse") else "soft"
+    return f'<small class="{style}">{change.difference.mean:+.1f} {change.verdict}</small>'
+
+
+def _comparison(comparison: Comparison) -> list[str]:
+    rows = [[escape(c.name), c.gap, f'<span class="{c.verdict if " " not in c.verdict else "soft"}">{c.verdict}</span>',
+             f"{c.before:.1f}", f"{c.after:.1f}", str(c.frames)] for c in comparison.changes]
+    parts = [f"<h2>Against the other run</h2><p>other: {escape(comparison.before)}; this: {escape(comparison.after)}</p>",
+             _table(("", "difference [95 %]", "", "other", "this", "frames"), rows)]
+    if comparison.only_before or comparison.only_after:
+        parts.append(_soft(f"answered by the other run only: {comparison.only_before} frames; "
+                           f"by this run only: {comparison.only_after}"))
+    if comparison.per_frame:
+        parts.append(_figures([charts.comparison_chart(comparison)]))
+    return parts
+
+
+def _worst(worst: Sequence[WorstFrame]) -> list[str]:
+    if not worst:
+        return []
+    figures = []
+    for frame in worst:
+        pictures = "".join(
+            f'<div><img loading="lazy" alt="{escape(title)} of frame {escape(frame.name)}" '
+            f'src="data:image/jpeg;base64,{b64encode(data).decode()}"><span class="soft">{escape(title)}</span></div>'
+            for title, data in zip(frame.titles, frame.jpegs))
+        figures.append(f'<figure><h3>frame {escape(frame.name)}</h3><figcaption>{escape(frame.caption)}</figcaption>'
+                       f'<div class="pair">{pictures}</div></figure>')
+    return ["<h2>Worst frames</h2>", _soft("Equal colours: the same object in both pictures. Red outline: no "
+                                           "counterpart."), f'<div class="grid">{"".join(figures)}</div>']
+
+
+def _accuracy(report: ReplayReport, summary: Summary) -> list[str]:
+    mean = summary.accuracy
+    if mean is None:
+        return ["<h2>Accuracy</h2>", "<p>The recording has no truth; see stability.</p>"]
+    row = [f"{100 * value:.1f}" for value in (
+        mean.overlap_precision, mean.overlap_recall, mean.overlap_f, mean.boundary_precision, mean.boundary_recall,
+        mean.boundary_f, mean.detected_75, mean.over_segmentation, mean.merges)]
+    head = ("frames", "P", "R", "F", "bP", "bR", "bF", "%75", "over-seg.", "merged", "objects", "found")
+    table = _table(head, [[str(summary.scored), *row, f"{mean.objects:.1f}", f"{mean.predictions:.1f}"]])
+    return ["<h2>Accuracy</h2>", table,
+            _figures([charts.accuracy_chart(report, summary), charts.count_chart(report)])]
+
+
+def _latency(report: ReplayReport, summary: Summary) -> list[str]:
+    stage = main_stage(summary)
+    if not stage:
+        return []
+    table = _table(("ms", "p50", "p90", "p99", "mean", "max"),
+                   [[escape(name), *_cells(found, 1)] for name, found in summary.stages_ms.items()])
+    rate = f"recorded at {summary.recorded_hz:.1f} Hz, processed {summary.processed_hz:.1f} frames/s"
+    return ["<h2>Latency</h2>", _soft(rate), table, _figures(charts.latency_charts(report, summary, stage))]
+
+
+def _frames(report: ReplayReport, summary: Summary) -> list[str]:
+    count = report.accounting
+    parts = [("processed", count.processed), ("replaced", count.replaced), ("unpaired", count.unpaired),
+             ("refused", count.refused)]
+    if count.sent > count.received:
+        parts.append(("unanswered", count.sent - count.received))
+    bar = "".join(f'<i class="{name}" style="flex:{number}"></i>' for name, number in parts if number)
+    names = {"unanswered": "lost on the wire"}
+    keys = "".join(_key(name, f"{names.get(name, name)} {number}") for name, number in parts)
+    sums = "" if count.adds_up else "<p class='worse'>The counts do not add up to the images received.</p>"
+    lines = [f"<h2>Frames</h2><p>{count.sent} colour images, {count.received} received</p><div class='bar'>{bar}</div>"
+             f"{keys}{sums}"]
+    if count.reasons:
+        rows = [[str(number), escape(reason)] for reason, number in list(count.reasons.items())[:MOST_REASONS]]
+        lines.append('<div class="scroll"><table>' + "".join(
+            f'<tr><td>{number}</td><td class="wide">{reason}</td></tr>' for number, reason in rows) + "</table></div>")
+    lines += [_soft(note) for note in report.notes]
+    if summary.skew_ms is not None:
+        skew = _table(("ms", "p50", "p90", "p99", "mean", "max"), [["skew", *_cells(summary.skew_ms, 2)]])
+        lines += [skew, _figures([charts.skew_chart(report)])]
+    return lines
+
+
+def _stability(report: ReplayReport, summary: Summary) -> list[str]:
+    found, pictures, lines = summary.stability, [], ["<h2>Stability</h2>"]
+    if found.match_iou is not None:
+        lines.append(f"<p>Frame-to-frame IoU {100 * found.match_iou.mean:.1f} % on average, "
+                     f"{100 * found.match_iou.low:.1f} % at worst; count flicker {found.count_flicker:.2f} objects a "
+                     "frame.</p>")
+        pictures.append(charts.constancy_chart(report))
+    if report.objects:
+        least = sorted(report.objects, key=lambda track: (track.found_share, track.mean_iou))[:MOST_OBJECTS]
+        tracked = report.setup.tracked  # else an id holds for one frame only
+        head = ("scene/object", "frames", "found, %", "IoU, %", "jitter", "gap", *(["id switches"] if tracked else []))
+        rows = [[f"{t.scene + 1}/{t.id}", str(len(t.frames)), f"{100 * t.found_share:.0f}", f"{100 * t.mean_iou:.1f}",
+                 f"{100 * t.jitter:.1f}", str(t.longest_gap), *([str(t.id_switches)] if tracked else [])]
+                for t in least]
+        lines.append(f"<p>{found.objects} true objects: found in {100 * found.found_share:.1f} % of their frames, mean "
+                     f"IoU {100 * found.mean_iou:.1f} %, jitter {100 * found.jitter:.1f} points, longest gap "
+                     f"{found.longest_gap} frames.</p><h3>The least constant ones</h3>"
+                     + _table(head, rows))
+        pictures.insert(0, charts.object_chart(report))
+    return [*lines, _figures(pictures)] if len(lines) > 1 else []
+
+
+def _node(report: ReplayReport) -> list[str]:
+    if not report.node:
+        return []
+    rows = "".join(f'<tr><td>{escape(key)}</td><td class="wide">{escape(text)}</td></tr>'
+                   for key, text in report.node.items())
+    return ["<h2>The node's last diagnostics</h2>",
+            f'<details><summary>all values</summary><div class="scroll"><table>{rows}</table></div></details>']
+
+
+def _cells(found: Distribution, digits: int) -> list[str]:
+    return [f"{value:.{digits}f}" for value in (found.p50, found.p90, found.p99, found.mean, found.high)]
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return (f'<div class="scroll"><table><tr>{"".join(f"<th>{escape(name)}</th>" for name in head)}</tr>{lines}'
+            "</table></div>")
+
+
+def _figures(drawn: Sequence[Chart]) -> str:
+    figures = []
+    for chart in drawn:
+        legend = "".join(_key(style, name) for style, name in chart.legend)
+        note = f"<figcaption>{escape(chart.note)}</figcaption>" if chart.note else ""
+        figures.append(f"<figure><h3>{escape(chart.title)}</h3>{legend}{chart.picture}{note}</figure>")
+    return f'<div class="grid">{"".join(figures)}</div>'
+
+
+def _key(style: str, text: str) -> str:
+    return f'<span class="key"><i class="{style}"></i>{escape(text)}</span>'
+
+
+def _soft(text: str) -> str:
+    return f'<p class="soft">{escape(text)}</p>' if text else ""
