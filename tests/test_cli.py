@@ -11,7 +11,7 @@ import pytest
 from uois_sam_ros import cli
 from uois_sam_ros.errors import FrameError
 
-VERBS = ("segment", "eval", "ladder", "bench", "synth", "train", "doctor")
+VERBS = ("segment", "eval", "ladder", "replay", "play", "bench", "synth", "train", "doctor")
 
 
 def run(monkeypatch, action, *arguments):

@@ -21,6 +21,7 @@ from uois_sam_ros.ros.save import save_result
 from uois_sam_ros.types import Frame
 
 FRAME, TRUTH, _ = tabletop()
+INSTANCES = Segmenter.from_preset("geometry").segment(FRAME)
 STAMP_NS = 1_700_000_000_033_000_000
 #: Saves one result into the folder argv[1] with files of at most argv[2] bytes.
 FILLS_UP = """
@@ -41,7 +42,7 @@ except InputError as error:
 
 def result(depth_m=FRAME.depth_m, name="1700000000.033000000", ids=None):
     """The geometry preset's result for the tabletop; ``ids`` are published instead of 1..N."""
-    instances = Segmenter.from_preset("geometry").segment(FRAME)
+    instances = INSTANCES
     frame = Frame(FRAME.color, depth_m, FRAME.intrinsics, name, STAMP_NS)
     ids = tuple(ids or (item.id for item in instances.items))
     label = np.asarray([0, *ids], np.uint16)[instances.label]

@@ -15,11 +15,13 @@ from . import __version__, bench, doctor
 from .errors import UoisError
 from .grasping import commands as grasping_commands
 from .replay import commands as replay_commands
+from .replay.playback import commands as playback_commands
 from .ros import commands as ros_commands
 from .synthetic import commands as synthetic_commands
 from .training import commands as training_commands
 
-AREAS = (replay_commands, ros_commands, grasping_commands, bench, synthetic_commands, training_commands, doctor)
+AREAS = (replay_commands, playback_commands, ros_commands, grasping_commands, bench, synthetic_commands,
+         training_commands, doctor)
 DESCRIPTION = "Segment unseen objects in RGB-D frames: one mask per object, no training on your objects."
 EPILOG = """\
 examples:

@@ -1,0 +1,141 @@
+"""A recording played to the node over DDS on loopback, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import SimpleNamespace
+
+import bagfiles as bags
+import numpy as np
+import pytest
+from bagfiles import COLOR, PERIOD_NS, START_NS, write_bag
+
+from uois_sam_ros.cli import main
+from uois_sam_ros.config import preset
+from uois_sam_ros.errors import InputError
+from uois_sam_ros.replay.bag import BagInput
+from uois_sam_ros.replay.playback import live
+from uois_sam_ros.replay.playback.collect import Collector
+from uois_sam_ros.replay.playback.domain import environment, free_domain, loopback_environment
+from uois_sam_ros.replay.playback.listener import Heard
+from uois_sam_ros.replay.playback.player import Sent
+from uois_sam_ros.replay.playback.report import Setup, read_report
+from uois_sam_ros.replay.playback.summary import summarise
+from uois_sam_ros.replay.results import encode_png
+
+SETUP = Setup("run", "live", "geometry", "auto", 0.02, 1.0)
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def options(**changes):
+    return live.LiveOptions(**{"rate": 1.0, "max_frames": 0, "slop_s": 0.02, "depth_scale": None, "track": False,
+                               "variables": loopback_environment(), **changes})
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Twelve frames of a tabletop at 30 Hz, with truth."""
+    return write_bag(tmp_path_factory.mktemp("bags") / "table", bags.tabletop_messages(12, truth=True))
+
+
+def test_over_the_wire(recording, tmp_path, capsys):
+    """Labels are those of the offline replay; every image sent is accounted for."""
+    before = dict(os.environ)
+    base = ["replay", str(recording), "--preset", "geometry"]
+    assert main([*base, "--json", str(tmp_path / "a.json")]) == 0
+    capsys.readouterr()
+    assert main([*base, "--live", "--rate", "0.5", "--max-frames", "10", "--against", str(tmp_path / "a.json"), "--json",
+                 str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]) == 0
+    out = capsys.readouterr().out
+    offline, wired = read_report(tmp_path / "a.json"), read_report(tmp_path / "b.json")
+    count = wired.accounting
+    assert count.adds_up and (count.sent, count.received) == (10, 10) and count.processed >= 1
+    answered = wired.processed()
+    assert len(answered) == count.processed
+    truth = {frame.name: frame for frame in offline.frames}
+    assert all(frame.scores == truth[frame.name].scores and frame.stamp_ns == truth[frame.name].stamp_ns
+               for frame in answered)
+    wire = summarise(wired).stages_ms["wire"]
+    assert 1 < wire.low <= wire.high < 20_000
+    assert wired.node["state"] == "inactive" and wired.node["preset"] and wired.setup.rate == 0.5
+    assert "overlap F, %" in out and f"= {count.processed} processed + {count.replaced} replaced" in out
+    assert "colour sent to label received" in (tmp_path / "b.html").read_text()
+    assert dict(os.environ) == before
+
+
+def test_node_that_cannot_become_active(recording, tmp_path, capsys):
+    assert main(["replay", str(recording), "--live", "--preset", "compact", "--model-dir", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert "--live: expected the node to become active, got: configure failed" in err and str(tmp_path) in err
+
+
+@pytest.mark.parametrize(("node", "player", "message"), [
+    ("raise SystemExit('no memory')", SLEEPS[-1], "expected the node to run until the end of the recording, got exit "
+     "code 1; it said: no memory"),
+    (SLEEPS[-1], "raise SystemExit('no disk')", "expected the player to run until the end of the recording, got exit "
+     "code 1; it said: no disk"),
+    (SLEEPS[-1], "pass", "expected diagnostics of the node within 180 s, got none"),
+])
+def test_processes_that_fail(recording, monkeypatch, node, player, message):
+    monkeypatch.setattr(live, "_node_command", lambda *_: [sys.executable, "-c", node])
+    monkeypatch.setattr(live, "_player_command", lambda *_: [sys.executable, "-c", player])
+    with pytest.raises(InputError) as caught:
+        live.replay_live(recording, BagInput(recording), preset("geometry"), options(), Collector(SETUP))
+    assert message in str(caught.value)
+
+
+def test_scoring_of_what_was_heard(tmp_path):
+    """Four images sent: one answered, one lost, one unpaired, one unreadable; a label that fits none of them."""
+    messages = [m for m in bags.raw_messages(4) if not (m[0] == bags.DEPTH and m[1] == START_NS + 2 * PERIOD_NS + 4_000_000)]
+    for topic, stamp, message in messages:
+        if topic == COLOR and stamp == START_NS + 3 * PERIOD_NS:
+            message.data = message.data[:10]
+    bag = BagInput(write_bag(tmp_path / "run", messages))
+    shift = 50_000_000_000
+    stamps = [START_NS + k * PERIOD_NS for k in range(4)]
+    sent = [Sent(COLOR, stamp, stamp + shift, 1_000_000 * k) for k, stamp in enumerate(stamps)]
+    label = next(iter(bags.frames(1)))[3]
+    listener = SimpleNamespace(
+        labels={stamps[0] + shift: Heard(7_500_000, encode_png(label)), 99: Heard(8_000_000, encode_png(label))},
+        detections={stamps[0] + shift: 1}, notices=("colour without depth (1 times)",),
+        health={"frames_received": "3", "frames_processed": "1", "frames_replaced": "0", "frames_unpaired": "1",
+                "frames_refused": "1", "state": "inactive"})
+    report = live._score(bag, sent, listener, Collector(SETUP))
+    assert [frame.outcome for frame in report.frames] == ["processed", "unanswered", "unpaired", "refused"]
+    assert (report.frames[0].stages_ms, report.frames[0].scores.overlap_f) == ({"wire": 7.5}, 1.0)
+    count = report.accounting
+    assert (count.sent, count.received, count.processed, count.unpaired, count.refused) == (4, 3, 1, 1, 1) and count.adds_up
+    assert report.notes[-3:] == ("node: colour without depth (1 times)", "1 labels have no pair in the recording and are "
+                                 "not scored", "1 labels came without detections")
+
+
+def test_parameters_of_the_node():
+    yaml = pytest.importorskip("yaml")
+    names = {"color": "/replay/color/compressed", "info": "/replay/info"}
+    config = preset("geometry")
+    values = yaml.safe_load(live._parameters(config, names, options(track=True, depth_scale=0.0001)))["/**"]["ros__parameters"]
+    assert (values["color_topic"], values["depth_topic"], values["camera_info_topic"]) == (
+        "/replay/color/compressed", "", "/replay/info")
+    assert (values["track"], values["depth_scale"], values["slop_s"], values["qos.label"]) == (True, 0.0001, 0.02, "reliable")
+    from uois_sam_ros.ros.params import read_settings
+
+    assert read_settings(values)[1] == config
+
+
+def test_part_of_a_recording(recording):
+    assert live._duration_s(BagInput(recording), options(max_frames=4)) == pytest.approx(3 * PERIOD_NS / 1e9 + 0.02)
+
+
+def test_packed_labels_are_exact():
+    label = np.random.default_rng(0).integers(0, 65536, (20, 30)).astype(np.uint16)
+    assert np.array_equal(Heard(0, encode_png(label)).label(), label)
+
+
+def test_environment_is_put_back(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "9")
+    monkeypatch.delenv("CYCLONEDDS_URI", raising=False)
+    with environment(loopback_environment(5)):
+        assert os.environ["ROS_DOMAIN_ID"] == "5" and "127.0.0.1" in os.environ["CYCLONEDDS_URI"]
+    assert os.environ["ROS_DOMAIN_ID"] == "9" and "CYCLONEDDS_URI" not in os.environ
+    assert 1 <= free_domain() <= 100
