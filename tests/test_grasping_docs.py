@@ -143,7 +143,8 @@ def test_every_block_in_its_order(desk, capsys):
     written = {path.relative_to(desk / "out").as_posix() for path in (desk / "out").rglob("*") if path.is_file()}
     assert {"cgn/recording_000000.npz", "anygrasp/recording/000000/seg_mask.png", "tree/index.json",
             "tree/scenes/scene_0000/realsense/workspace_mask/0000.png",
-            "tree/uois_sam_mask/scene_0000/realsense/0000.png", "demo/recording_720p/000000/workspace_mask.png"} <= written
+            "tree/uois_sam_mask/scene_0000/realsense/0000.png",
+            "demo/recording_720p/000000/workspace_mask.png"} <= written
 
 
 def test_the_planner_on_topics(desk, monkeypatch):
