@@ -105,7 +105,7 @@ def test_old_messages_are_dropped():
 class Rig:
     """A grasp node, a camera beside it in one process, and what the two exchange."""
 
-    def __init__(self, plan, parameters):
+    def __init__(self, plan, parameters, latched_info=False):
         api.init(args=["test", "--ros-args", *[part for key, value in parameters.items()
                                                for part in ("-p", f"{key}:={value}")]])
         self.node, self.camera = GraspNode(plan), api.Node("camera")
@@ -114,8 +114,11 @@ class Rig:
                                   durability=api.DurabilityPolicy.VOLATILE, history=api.HistoryPolicy.KEEP_LAST)
         topics = {"color": ("Image", "color"), "depth": ("Image", "aligned_depth_to_color/image_raw"),
                   "info": ("CameraInfo", "color/camera_info"), "label": ("Image", "uois_sam/label")}
-        self.publishers = {role: self.camera.create_publisher(api.message(f"sensor_msgs/msg/{kind}"), topic, reliable)
-                           for role, (kind, topic) in topics.items()}
+        latched = api.QoSProfile(depth=1, reliability=api.ReliabilityPolicy.RELIABLE,
+                                 durability=api.DurabilityPolicy.TRANSIENT_LOCAL, history=api.HistoryPolicy.KEEP_LAST)
+        self.publishers = {role: self.camera.create_publisher(
+            api.message(f"sensor_msgs/msg/{kind}"), topic, latched if role == "info" and latched_info else reliable)
+            for role, (kind, topic) in topics.items()}
         self.camera.create_subscription(api.message("geometry_msgs/msg/PoseArray"), f"{self.node.get_name()}/grasps",
                                         self._on_poses, reliable)
         self.executor = api.MultiThreadedExecutor(num_threads=3)
@@ -180,8 +183,8 @@ def rig(monkeypatch):
     enter_graph(monkeypatch)
     started = []
 
-    def start(plan=None, **parameters):
-        started.append(Rig(plan, parameters))
+    def start(plan=None, latched_info=False, **parameters):
+        started.append(Rig(plan, parameters, latched_info))
         return started[-1]
 
     yield start
@@ -264,6 +267,24 @@ def test_a_wrong_depth_scale_is_refused():
 def test_the_executable_is_installed():
     setup = (Path(__file__).resolve().parents[1] / "setup.py").read_text()
     assert f'"uois_sam_grasp_node = {main.__module__}:{main.__name__}"' in setup
+
+
+def test_camera_info_that_was_latched_before_the_node_came(rig):
+    one = rig(latched_info=True)
+    one.publishers["info"].publish(message_of(scene_messages()[2]))
+    later = GraspNode(name="later")
+    one.executor.add_node(later)
+    _, depth, _, label = scene_messages()
+    later.assembler.on_depth(depth)
+
+    def has_info():
+        try:
+            return later.assembler.view(label)
+        except Unpaired:
+            return None
+
+    wait_for(has_info)
+    later.destroy_node()
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -29,8 +29,8 @@ from .table import support_plane
 #: thread of the label topic: while it works, only the newest label image waits.
 Plan = Callable[[GraspnessInput, tuple[GraspnessInput, ...], View], Any]
 NODE_NAME = "uois_sam_grasp"
-#: Seconds between two log lines of one kind.
-LOG_PERIOD_S = 5.0
+#: Seconds between two log lines of one kind, and between two looks for a camera that latches its info.
+LOG_PERIOD_S, LOOK_PERIOD_S = 5.0, 0.5
 PARAMETERS = {
     "label_topic": ("uois_sam/label", "label images of the segmenting node"),
     "depth_topic": ("aligned_depth_to_color/image_raw", "depth aligned to colour, raw or .../compressedDepth"),
@@ -84,11 +84,19 @@ class GraspNode(api.Node):
         self._subscribe(value["depth_topic"], self.assembler.on_depth, _qos(5))
         if value["color_topic"]:
             self._subscribe(value["color_topic"], self.assembler.on_color, _qos(5))
-        info = api.message("sensor_msgs/msg/CameraInfo")
-        for qos in (_qos(1), _qos(1, True, latched=True)):  # a latched reader hears no volatile publisher
-            self.create_subscription(info, value["camera_info_topic"], self.assembler.on_info, qos)
+        self._info = (api.message("sensor_msgs/msg/CameraInfo"), value["camera_info_topic"], self.assembler.on_info)
+        self.create_subscription(*self._info, _qos(1))
+        self._look = self.create_timer(LOOK_PERIOD_S, self._find_latched)
         own = api.MutuallyExclusiveCallbackGroup()  # planning must not keep depth from coming in
         self._subscribe(value["label_topic"], self._on_label, _qos(1), own)
+
+    def _find_latched(self) -> None:
+        """Subscribe to camera info as latched, too, once a publisher latches it: the first subscription hears nothing
+        that was sent before it, and a latched one beside volatile publishers only would bring warnings."""
+        others = self.get_publishers_info_by_topic(self.resolve_topic_name(self._info[1]))
+        if any(other.qos_profile.durability == api.DurabilityPolicy.TRANSIENT_LOCAL for other in others):
+            self.create_subscription(*self._info, _qos(1, True, latched=True))
+            self._look.cancel()
 
     def _subscribe(self, topic: str, callback: Callable[[Any], None], qos: Any, group: Any = None) -> None:
         packed = topic.endswith(("/compressed", "/compressedDepth"))
