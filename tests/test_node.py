@@ -232,7 +232,12 @@ def test_nothing_is_computed_for_nobody(make_rig):
     assert one.counts()["processed"] == 0 and one.counts()["replaced"] >= 8
 
 
-def test_a_parameter_that_cannot_be(make_rig):
-    one = make_rig(outputs=(), preset="unknown")
+@pytest.mark.parametrize(("name", "value", "text"), [
+    ("preset", "unknown", "compact"),
+    ("slop_s", 1, "parameter slop_s: expected a value like 0.02"),
+    ("max_rate_hz", -1.0, "parameter max_rate_hz"),
+])
+def test_a_parameter_that_cannot_be(make_rig, name, value, text):
+    one = make_rig(outputs=(), **{name: value})
     assert one.process.wait(20) == 2
-    one.wait(lambda: any("compact" in line for line in one.log), "message that lists presets")
+    one.wait(lambda: any(text in line for line in one.log), f"message with {text}")

@@ -246,7 +246,11 @@ class SegmentNode(api.LifecycleNode):
                                                                       to_value=float(spec.high), step=0.0)]
         elif spec.low is not None:
             descriptor.integer_range = [api.IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)]
-        self.declare_parameter(spec.name, spec.default, descriptor)
+        try:
+            self.declare_parameter(spec.name, spec.default, descriptor)
+        except Exception as error:  # rclpy has a type of its own for each way to be wrong
+            raise ConfigError(f"parameter {spec.name}: expected a value like {spec.default!r}"
+                              f"{f' ({spec.constraint})' if spec.constraint else ''}, got: {error}; {spec.help}") from error
 
     def _values(self) -> dict[str, Any]:
         return {spec.name: _plain(self.get_parameter(spec.name).value) for spec in self._specs}
