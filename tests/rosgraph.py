@@ -40,8 +40,13 @@ def _is_free(port: int) -> bool:
 
 
 def start_peer(script: str, *args: str, env: dict[str, str]) -> subprocess.Popen:
-    """Start Python code in a process of its own, in the graph that ``env`` names; text pipes on all streams."""
+    """Start Python code in a process of its own, in the graph that ``env`` names; text pipes on all streams.
+
+    ``ROS_PEER_PYTHON`` may name another Python, such as that of a ROS 2 install: then the two sides of a test
+    are different implementations.
+    """
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen([sys.executable, "-u", "-c", script, *args], stdin=subprocess.PIPE,
+    python = os.environ.get("ROS_PEER_PYTHON") or sys.executable
+    return subprocess.Popen([python, "-u", "-c", script, *args], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "PYTHONPATH": path, **env})

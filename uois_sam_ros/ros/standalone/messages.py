@@ -19,6 +19,8 @@ from ...errors import RosError
 from .definitions import DEFAULTS, MESSAGES, SERVICES
 
 _EMPTY = ("structure_needs_at_least_one_member", (Nodetype.BASE, ("uint8", 0)))
+#: Declared with ``char``, whose type hash ``rosbags`` gets wrong; in ROS it is another name for ``uint8``.
+_GID = "rmw_dds_common/msg/Gid"
 _DTYPES = {"bool": np.bool_, "byte": np.uint8, "char": np.uint8, "float32": np.float32, "float64": np.float64,
            **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}}
 
@@ -33,6 +35,8 @@ def type_store() -> Any:
     """Return the ``rosbags`` type store of the distribution, with this package's definitions added."""
     name = f"ROS2_{distribution().upper()}"
     store = get_typestore(getattr(Stores, name, Stores.ROS2_JAZZY))
+    constants, ((name, (array, (_, length))),) = store.fielddefs[_GID]
+    store.fielddefs[_GID] = (constants, [(name, (array, ((Nodetype.BASE, ("uint8", 0)), length)))])
     for kind, text in MESSAGES.items():
         store.fielddefs.setdefault(kind, get_types_from_msg(text, kind)[kind])
     for kind, texts in SERVICES.items():
