@@ -24,7 +24,9 @@ RUN_TIME = [
 TRAIN = ["torch==2.13.0", "onnx>=1.17", "onnxscript>=0.5", "matplotlib>=3.8"]
 SYNTH = ["mujoco>=3.2", "embreex>=2.17.7", "scipy>=1.11"]
 PATHTRACE = ["mitsuba>=3.6"]
-TEST = ["pytest>=8", "setuptools>=68", "wheel", *TRAIN, *SYNTH]
+#: The node without a ROS install; the version is pinned because its inner interface is used.
+DDS = ["cyclonedds==11.0.1"]
+TEST = ["pytest>=8", "setuptools>=68", "wheel", *TRAIN, *SYNTH, *DDS]
 
 setup(
     name=NAME,
@@ -46,7 +48,7 @@ setup(
         (f"share/{NAME}/launch", sorted(path for path in glob("launch/*.*") if not path.endswith(".md"))),
     ],
     install_requires=RUN_TIME,
-    extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "test": TEST},
+    extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "dds": DDS, "test": TEST},
     entry_points={"console_scripts": ["uois-sam = uois_sam_ros.cli:main",
                                       "uois_sam_node = uois_sam_ros.ros.main:main",
                                       "uois_sam_grasp_node = uois_sam_ros.grasping.consumer:main"]},
