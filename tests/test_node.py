@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import threading
 import time
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 if not any(importlib.util.find_spec(name) for name in ("rclpy", "cyclonedds")):
     pytest.skip("the node's tests need ROS 2 or the dds extra", allow_module_level=True)
 from noderig import SCENE, TRUTH, Rig, image, stamp_ns  # noqa: E402
-from rosgraph import loopback_env  # noqa: E402
+from rosgraph import loopback_env, start_peer  # noqa: E402
 
 from uois_sam_ros.example import box_scene  # noqa: E402
 from uois_sam_ros.replay.metrics import score_frame  # noqa: E402
@@ -241,3 +243,40 @@ def test_a_parameter_that_cannot_be(make_rig, name, value, text):
     one = make_rig(outputs=(), **{name: value})
     assert one.process.wait(20) == 2
     one.wait(lambda: any(text in line for line in one.log), f"message with {text}")
+
+
+STALLING_READER = """
+import sys, threading
+from uois_sam_ros.ros import api
+from uois_sam_ros.ros.qos import profile
+api.init()
+node = api.Node("stalling", namespace=sys.argv[1])
+seen = threading.Event()
+for name, kind, qos in (("label", "sensor_msgs/msg/Image", "sensor_data"),
+                        ("detections", "vision_msgs/msg/Detection2DArray", "reliable")):
+    node.create_subscription(api.message(kind), f"uois_sam/{name}", lambda message: seen.set(), profile(qos))
+executor = api.MultiThreadedExecutor(num_threads=1)
+executor.add_node(node)
+threading.Thread(target=executor.spin, daemon=True).start()
+seen.wait(30)
+print("seen", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_subscriber_that_stalls_holds_nobody_up(make_rig, graph):
+    one = make_rig()
+    one.wait_active()
+    peer = start_peer(STALLING_READER, one.ns, env=graph)
+    try:
+        seen = []
+        threading.Thread(target=lambda: seen.append(peer.stdout.readline()), daemon=True).start()
+        one.send_until(lambda: seen, "message at the other subscriber")
+        peer.send_signal(signal.SIGSTOP)
+        one.got["label"].clear()
+        one.got["detections"].clear()
+        one.send_until(lambda: len(one.got["label"]) >= 30 and len(one.got["detections"]) >= 30, "labels all the same")
+        assert float(one.values()["publishing_ms_p50"]) < 50
+    finally:
+        peer.kill()
+        peer.wait(5)
