@@ -1,4 +1,4 @@
-"""Open any input: a recording, a folder of sources, synthetic shards, or one colour/depth pair."""
+"""Open any input: a recording, a folder of sources, synthetic shards, a public data set, or one colour/depth pair."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def open_input(path: str | Path | None, options: InputOptions = InputOptions()) 
 
     Args:
         path: recording (folder with metadata.yaml, .mcap or .db3 file), folder of pictures (one
-            source or several), folder of synthetic shards; ``None`` with ``options.color`` set.
+            source or several), folder of synthetic shards, ``name:ROOT`` of a data set (``datasets/registry.py``);
+            ``None`` with ``options.color`` set.
 
     Raises:
         InputError: nothing there that can be read; the message says what was looked for.
@@ -96,6 +97,11 @@ def open_input(path: str | Path | None, options: InputOptions = InputOptions()) 
         return PairInput(options)
     if not path:
         raise InputError("input: expected a recording, a folder or --color FILE, got nothing; see --help")
+    from ..datasets.registry import open_dataset, split_spec
+
+    named = split_spec(str(path))
+    if named:
+        return open_dataset(*named, options)
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: expected a recording or a folder, got no such file or folder")
@@ -105,10 +111,10 @@ def open_input(path: str | Path | None, options: InputOptions = InputOptions()) 
         from .bag import BagInput
 
         return BagInput(path, options)
-    from .shards import ShardInput, is_shard_folder
+    from .shards import is_shard_folder
 
     if is_shard_folder(path):
-        return ShardInput(path)
+        return open_dataset("synthetic", path, options)
     from .folder import FolderInput
 
     return FolderInput(path, options)
