@@ -97,3 +97,14 @@ def test_import_is_light(statement, absent):
                             cwd=PACKAGE.parent).stdout.split()
     assert "uois_sam_ros" in loaded
     assert not absent & set(loaded)
+
+
+@pytest.mark.parametrize(("library", "home"), [("rclpy", "ros/api.py"), ("cyclonedds", "ros/standalone/"),
+                                               ("cv_bridge", "ros/bridge.py")])
+def test_each_middleware_has_one_home(library, home):
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        if ("library", library) in set(imports(name, path)):
+            found.add(str(path.relative_to(PACKAGE)))
+    assert found and all(place.startswith(home) for place in found)
