@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
 
 import bagfiles as bags
 import numpy as np
@@ -16,10 +15,10 @@ from uois_sam_ros.config import preset
 from uois_sam_ros.errors import InputError
 from uois_sam_ros.replay.bag import BagInput
 from uois_sam_ros.replay.playback import live
+from uois_sam_ros.replay.playback.answers import Answers, Heard, score_answers
 from uois_sam_ros.replay.playback.collect import Collector
 from uois_sam_ros.replay.playback.domain import environment, free_domain, loopback_environment
-from uois_sam_ros.replay.playback.listener import Heard
-from uois_sam_ros.replay.playback.player import Sent
+from uois_sam_ros.replay.playback.sent import Sent
 from uois_sam_ros.replay.playback.report import Setup, read_report
 from uois_sam_ros.replay.playback.summary import summarise
 from uois_sam_ros.replay.results import encode_png
@@ -96,12 +95,12 @@ def test_scoring_of_what_was_heard(tmp_path):
     stamps = [START_NS + k * PERIOD_NS for k in range(4)]
     sent = [Sent(COLOR, stamp, stamp + shift, 1_000_000 * k) for k, stamp in enumerate(stamps)]
     label = next(iter(bags.frames(1)))[3]
-    listener = SimpleNamespace(
+    answers = Answers(
         labels={stamps[0] + shift: Heard(7_500_000, encode_png(label)), 99: Heard(8_000_000, encode_png(label))},
         detections={stamps[0] + shift: 1}, notices=("colour without depth (1 times)",),
         health={"frames_received": "3", "frames_processed": "1", "frames_replaced": "0", "frames_unpaired": "1",
                 "frames_refused": "1", "state": "inactive"})
-    report = live._score(bag, sent, listener, Collector(SETUP))
+    report = score_answers(bag, answers, Collector(SETUP), {entry.recorded_ns: entry for entry in sent})
     assert [frame.outcome for frame in report.frames] == ["processed", "unanswered", "unpaired", "refused"]
     assert (report.frames[0].stages_ms, report.frames[0].scores.overlap_f) == ({"wire": 7.5}, 1.0)
     count = report.accounting
@@ -139,3 +138,9 @@ def test_environment_is_put_back(monkeypatch):
         assert os.environ["ROS_DOMAIN_ID"] == "5" and "127.0.0.1" in os.environ["CYCLONEDDS_URI"]
     assert os.environ["ROS_DOMAIN_ID"] == "9" and "CYCLONEDDS_URI" not in os.environ
     assert 1 <= free_domain() <= 100
+
+
+@pytest.mark.parametrize(("middleware", "names"), [("rmw_cyclonedds_cpp", 2), ("rmw_fastrtps_cpp", 4), ("", 4)])
+def test_every_middleware_is_pinned(monkeypatch, middleware, names):
+    monkeypatch.setenv("RMW_IMPLEMENTATION", middleware)
+    assert len(loopback_environment()) == names

@@ -13,7 +13,7 @@ from replayreports import SETUP, frame, report
 from uois_sam_ros.replay.playback import svg
 from uois_sam_ros.replay.playback.charts import object_chart
 from uois_sam_ros.replay.playback.compare import compare
-from uois_sam_ros.replay.playback.page import build_page
+from uois_sam_ros.replay.playback.page import MOST_REASONS, build_page
 from uois_sam_ros.replay.playback.pictures import WorstFrame
 from uois_sam_ros.replay.playback.report import Accounting
 from uois_sam_ros.replay.playback.stability import ObjectTrack
@@ -67,6 +67,7 @@ def test_page_is_whole_and_loads_nothing():
     for text in ("Replay of <b>bag</b>", "<script>alert(1)</script>", "topics & more", "overlap F 40.0 & <more>",
                  "a <fast> one", "4/5", "65.0"):
         assert text in outline.text
+    assert "<b>bag" not in page
 
 
 def test_classes_of_the_charts_have_a_style():
@@ -130,7 +131,7 @@ def test_size_is_bounded():
     page = build_page(long, [replace(WORST, jpegs=(bytes(40_000), bytes(40_000)))] * 6, compare(other, long))
     Outline(page)
     assert len(page) < 1_600_000
-    assert "160 more objects" in page
+    assert "160 more objects" in page and page.count("reason ") == MOST_REASONS
 
 
 def test_strip_of_an_object():

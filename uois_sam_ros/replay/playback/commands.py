@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ examples:
   uois-sam replay run.mcap --json a.json --html a.html
   uois-sam replay run.mcap --preset compact-grid --against a.json --html b.html
   uois-sam replay run.mcap --live --rate 1 --html live.html
+  uois-sam replay run.mcap --answers robot.mcap --html robot.html    what a robot published while it saw this
 A recording with a label topic (--truth-topic) is scored against it; without, the report has latency, frame
 accounting, skew and how constant the answers are. Exit code 1: a frame was refused, or the counts do not add up."""
 PLAY_EPILOG = """\
@@ -56,6 +57,12 @@ def _register_replay(subparsers: argparse._SubParsersAction) -> None:
     live.add_argument("--domain", type=int, metavar="ID", help="ROS domain (default: a random unused one)")
     live.add_argument("--network", action="store_true",
                       help="use the DDS settings of the environment; default: this machine's loopback alone")
+    recorded = parser.add_argument_group("answers of a node that has run already")
+    recorded.add_argument("--answers", type=Path, metavar="BAG",
+                          help="score the label images of this recording, by their stamps, instead of segmenting; it "
+                          "may be the same one")
+    recorded.add_argument("--answers-topic", default="", metavar="TOPIC",
+                          help="of the label images (default: the only one that ends in /label)")
     options.add_reading_options(parser.add_argument_group("reading the recording"))
     options.add_segmenter_options(parser)
     parser.set_defaults(handler=run_replay)
@@ -85,12 +92,16 @@ def run_replay(args: argparse.Namespace) -> int:
     from .collect import Collector
     from .compare import compare, require_same_start
     from .page import build_page
+    from .recorded import read_answers, replay_recorded
     from .report import read_report
     from .text import format_comparison, format_replay
 
     if args.rate is not None and not args.live:
         raise ConfigError(f"--rate {args.rate:g}: expected it together with --live, got it alone; "
                           "an offline replay is as fast as the machine")
+    if args.answers is not None and (args.live or args.track):
+        other = "--live" if args.live else "--track"
+        raise ConfigError(f"--answers {args.answers}: expected either --answers or {other}, got both; leave one out")
     check_file("--json", args.json)
     check_file("--html", args.html)
     before = read_report(args.against) if args.against else None
@@ -99,8 +110,16 @@ def run_replay(args: argparse.Namespace) -> int:
     setup = _setup(args, bag, config)
     if before is not None:
         require_same_start(before, next(iter(bag)), setup.recording, str(args.against))
+    answers = None
+    if args.answers is not None:
+        answers = read_answers(args.answers, args.answers_topic)
+        told = {key: answers.health.get(key, "unknown") for key in ("preset", "depth")}
+        setup = replace(setup, mode="recorded", **told)
     collector = Collector(setup)
-    report = _replay_live(args, bag, config, collector) if args.live else _replay_offline(args, bag, config, collector)
+    if answers is not None:
+        report = replay_recorded(bag, answers, collector, max_frames=args.max_frames)
+    else:
+        report = (_replay_live if args.live else _replay_offline)(args, bag, config, collector)
     for note in report.notes:
         print(note, file=sys.stderr)
     print(format_replay(report))

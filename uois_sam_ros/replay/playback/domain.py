@@ -14,6 +14,7 @@ LOOPBACK = (
     "<AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>"
     "<MaxAutoParticipantIndex>30</MaxAutoParticipantIndex><Peers><Peer Address='127.0.0.1'/></Peers></Discovery>"
     "<Internal><SocketReceiveBufferSize max='16MB'/></Internal></Domain></CycloneDDS>")
+CYCLONE = "rmw_cyclonedds_cpp"
 #: Above this the ports of a domain may be taken by outgoing connections.
 LAST_DOMAIN = 100
 
@@ -21,8 +22,10 @@ LAST_DOMAIN = 100
 def loopback_environment(domain_id: int | None = None) -> dict[str, str]:
     """Return the environment variables that pin ROS 2 to loopback, in a random unused domain unless one is given."""
     domain = free_domain() if domain_id is None else domain_id
-    return {"ROS_DOMAIN_ID": str(domain), "CYCLONEDDS_URI": LOOPBACK, "ROS_LOCALHOST_ONLY": "1",
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    pinned = {"ROS_DOMAIN_ID": str(domain), "CYCLONEDDS_URI": LOOPBACK}
+    if os.environ.get("RMW_IMPLEMENTATION") == CYCLONE:  # both at once would name the interface twice
+        return pinned
+    return {**pinned, "ROS_LOCALHOST_ONLY": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
 def free_domain() -> int:

@@ -5,35 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import cv2
-import numpy as np
 
 from ...errors import FrameError
 from ...ros import api
 from ...ros.convert import decode_label
-from ..results import encode_png
+from .answers import Answers, Heard, is_of, read_health, stamp_ns
 
 NODE_NAME = "uois_sam_replay"
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A label image that arrived.
-
-    Attributes:
-        received_ns: monotonic time of its arrival.
-        png: uint16 label image, packed so that long recordings fit into memory.
-    """
-
-    received_ns: int
-    png: bytes
-
-    def label(self) -> np.ndarray:
-        """Return uint16[H, W]."""
-        return cv2.imdecode(np.frombuffer(self.png, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 class Listener:
@@ -68,28 +47,16 @@ class Listener:
         self._thread.start()
 
     @property
-    def labels(self) -> Mapping[int, Heard]:
-        """Label images by stamp, ns."""
-        with self._news:
-            return dict(self._labels)
-
-    @property
-    def detections(self) -> Mapping[int, int]:
-        """Number of detections by stamp, ns."""
-        with self._news:
-            return dict(self._detections)
-
-    @property
     def health(self) -> Mapping[str, str]:
         """Key -> text of the newest diagnostics of the node."""
         with self._news:
             return dict(self._health)
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Every notice that the node gave since its first label (before it all of them), in its newest wording."""
+    def answers(self) -> Answers:
+        """Return everything that came so far; of the notices those since the first label, if there was one."""
         with self._news:
-            return tuple(self._notices.values())
+            return Answers(dict(self._labels), dict(self._detections), dict(self._health),
+                           tuple(self._notices.values()))
 
     @property
     def reports(self) -> int:
@@ -131,7 +98,7 @@ class Listener:
     def _on_label(self, message: Any) -> None:
         received_ns = time.monotonic_ns()
         try:
-            png = encode_png(decode_label(message, "label"), (cv2.IMWRITE_PNG_COMPRESSION, 1))
+            heard = Heard.of(received_ns, decode_label(message, "label"))
         except FrameError as error:
             with self._news:
                 self._notices["label"] = str(error)
@@ -140,25 +107,21 @@ class Listener:
             if not self._labels:
                 self._old = set(self._notices.values())
                 self._notices.clear()
-            self._labels.setdefault(_stamp_ns(message), Heard(received_ns, png))
+            self._labels.setdefault(stamp_ns(message), heard)
             self._news.notify_all()
 
     def _on_detections(self, message: Any) -> None:
         with self._news:
-            self._detections[_stamp_ns(message)] = len(message.detections)
+            self._detections[stamp_ns(message)] = len(message.detections)
             self._news.notify_all()
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            if not status.name.startswith(f"{self._path}:"):
+            if not is_of(status, self._path):
                 continue
             with self._news:
-                self._health = {pair.key: pair.value for pair in status.values}
+                self._health = read_health(status)
                 self._notices.update({key: text for key, text in self._health.items()
                                       if key.startswith("notice_") and text not in self._old})
                 self._reports += 1
                 self._news.notify_all()
-
-
-def _stamp_ns(message: Any) -> int:
-    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from ...config import SegmenterConfig
 from ...errors import InputError
 from ..bag import BagInput
 from ..topics import COMPRESSED
+from .answers import score_answers
 from .collect import Collector
 from .domain import environment
-from .player import Sent, read_log
-from .report import REFUSED, UNANSWERED, UNPAIRED, Accounting, ReplayReport
+from .report import ReplayReport
+from .sent import read_log
 
 NAMESPACE, NODE = "/replay", "uois_sam"
 #: Roles of a recording's topics, the names they are played under, and the node's parameters for them.
@@ -86,7 +87,7 @@ def replay_live(path: Path, bag: BagInput, config: SegmenterConfig, options: Liv
         finally:
             listener.close()
             api.try_shutdown()
-    return _score(bag, sent, listener, collector)
+    return score_answers(bag, listener.answers(), collector, {entry.recorded_ns: entry for entry in sent})
 
 
 def _node_command(scratch: Path) -> list[str]:
@@ -139,45 +140,6 @@ def _drain(node: subprocess.Popen, listener: Any, sent: int) -> None:
         until = time.monotonic() + _STOP_S  # it still works
     if listener.deactivate(_STOP_S):
         listener.wait_for(lambda: listener.health.get("state") != "active", _STOP_S)
-
-
-def _score(bag: BagInput, sent: list[Sent], listener: Any, collector: Collector) -> ReplayReport:
-    """Pair labels with the truth by stamp."""
-    labels, detections, health = listener.labels, listener.detections, listener.health
-    by_stamp = {entry.recorded_ns: entry for entry in sent}
-    scored: set[int] = set()
-    for sample in bag:
-        entry = by_stamp.get(sample.stamp_ns)
-        if entry is None:
-            continue  # not played
-        heard = labels.get(entry.stamp_ns)
-        if sample.frame is None:
-            collector.add_other(sample.name, sample.stamp_ns, REFUSED, sample.error or "unreadable", sample.skew_ns)
-        elif heard is None:
-            collector.add_other(sample.name, sample.stamp_ns, UNANSWERED, "", sample.skew_ns)
-        else:
-            scored.add(entry.stamp_ns)
-            collector.add_answer(sample, heard.label(), {"wire": (heard.received_ns - entry.published_ns) / 1e6})
-    for name, stamp_ns in bag.unpaired:
-        if stamp_ns in by_stamp:
-            collector.add_other(name, stamp_ns, UNPAIRED, "no depth image within the slop")
-    notes = [f"node: {text}" for text in listener.notices]
-    other = len(set(labels) - scored)
-    if other:
-        notes.append(f"{other} labels have no pair in the recording and are not scored")
-    alone = sum(stamp not in detections for stamp in labels)
-    if alone:
-        notes.append(f"{alone} labels came without detections")
-    last_ns = max((heard.received_ns for heard in labels.values()), default=0)
-    wall_s = (last_ns - sent[0].published_ns) / 1e9 if sent and labels else 0.0
-    report = collector.report(_accounting(len(sent), health, collector.reasons()), (*bag.notes, *notes), wall_s)
-    return replace(report, node=dict(health))
-
-
-def _accounting(sent: int, health: Mapping[str, str], reasons: Mapping[str, int]) -> Accounting:
-    counts = {name: int(health.get(f"frames_{name}", 0))
-              for name in ("received", "processed", "replaced", "unpaired", "refused")}
-    return Accounting(sent, **counts, reasons=dict(reasons))
 
 
 def _parameters(config: SegmenterConfig, names: Mapping[str, str], options: LiveOptions) -> str:

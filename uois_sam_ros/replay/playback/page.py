@@ -41,7 +41,7 @@ def build_page(report: ReplayReport, worst: Sequence[WorstFrame] = (), compariso
     """
     summary = summarise(report)
     setup = report.setup
-    speed = f"live at rate {setup.rate:g}" if setup.mode == "live" else "offline"
+    speed = {"live": f"live at rate {setup.rate:g}", "recorded": "recorded answers"}.get(setup.mode, setup.mode)
     title = f"Replay of {setup.recording}"
     machine = ", ".join(str(setup.machine[key]) for key in ("cpu", "python", "git_revision") if setup.machine.get(key))
     topics = ", ".join(f"{role} {name}" for role, name in setup.topics.items() if name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..bag_messages import BagFile
 from ..topics import INFO, list_topics
 from .restamp import shift_all, shift_header
 from .schedule import Due, schedule
+from .sent import Sent
 
 NODE_NAME = "uois_sam_play"
 #: Longest wait before the player looks whether it shall stop.
@@ -38,7 +38,7 @@ class PlayOptions:
         remaps: topic of the recording -> name to publish under.
         restamp: move all header stamps by the constant that makes the first one the current time.
         wait_s: wait so long at most until every topic has a subscriber; 0 = start at once.
-        log: file that gets a JSON line a message, see ``Sent``.
+        log: file that gets a JSON line a message, see ``sent.Sent``.
     """
 
     rate: float = 1.0
@@ -56,23 +56,6 @@ class PlayOptions:
                                    ("--duration", self.duration_s, 0), ("--wait", self.wait_s, 0)):
             if not least <= value < float("inf"):
                 raise InputError(f"{name}: expected {least:g} or more, got {value:g}")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One message that was published.
-
-    Attributes:
-        topic: of the recording.
-        recorded_ns: its recorded stamp; the recorded time where the stamp is zero or there is no header.
-        stamp_ns: the stamp it was sent with; as recorded_ns without a header.
-        published_ns: monotonic time, just before it was published.
-    """
-
-    topic: str
-    recorded_ns: int
-    stamp_ns: int
-    published_ns: int
 
 
 @dataclass(frozen=True)
@@ -146,7 +129,7 @@ class Player:
                 self._publishers[due.topic].publish(message)
                 counts[due.topic] += 1
                 if log is not None:
-                    log.write(json.dumps(asdict(sent)) + "\n")
+                    log.write(sent.to_line())
                 advance()
         if not counts and api.ok():
             raise InputError(f"--start {options.start_s:g}, --duration {options.duration_s:g}: expected messages in that "
@@ -219,11 +202,6 @@ def rebuild(value: Any) -> Any:
         own = api.message(kind)
         return own(**{spec.name: rebuild(getattr(value, spec.name)) for spec in fields(own)})
     return [rebuild(element) for element in value] if isinstance(value, list) else value
-
-
-def read_log(path: Path) -> list[Sent]:
-    """Read the log that a player wrote."""
-    return [Sent(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _profile(bag: BagFile, topic: str) -> Any:

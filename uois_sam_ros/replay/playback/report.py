@@ -15,7 +15,7 @@ from .stability import ObjectTrack
 #: First entry of every report file.
 FORMAT = "uois-sam replay 1"
 PROCESSED, REPLACED, UNPAIRED, REFUSED, UNANSWERED = "processed", "replaced", "unpaired", "refused", "unanswered"
-#: What may become of a colour image; ``unanswered`` only where the recording is sent over the wire.
+#: What may become of a colour image; ``unanswered`` only where a node answers over the wire.
 OUTCOMES = (PROCESSED, REPLACED, UNPAIRED, REFUSED, UNANSWERED)
 
 
@@ -25,7 +25,7 @@ class Setup:
 
     Attributes:
         recording: its name, without folder.
-        mode: "offline" or "live".
+        mode: "offline", "live", or "recorded" for the answers of a node that has run already.
         rate: recorded time per time of the replay; 0 = as fast as possible.
         preset, depth: of the segmenter.
         slop_s: colour and depth further apart were no pair.

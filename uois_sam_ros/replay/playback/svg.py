@@ -53,7 +53,7 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return round(self._start + min(max(share, 0.0), 1.0) * (self._end - self._start), 1)
+        return round(self._start + share * (self._end - self._start), 1)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
