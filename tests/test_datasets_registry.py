@@ -125,3 +125,14 @@ def test_natural_order_and_short_lists():
     names = ["a10", "a9", "b", "a", "1", "a9b"]
     assert sorted(names, key=natural) == ["a", "a9", "a9b", "a10", "b", "1"]
     assert shorten(["a", "b", "c"], 2) == "a, b and 1 more" and shorten(["a"]) == "a"
+
+
+def test_the_document_knows_every_data_set():
+    text = (Path(__file__).resolve().parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(registry.NAMES) and info.UNVERIFIED in text
+    for name in registry.NAMES:
+        facts = registry.reader(name).info
+        assert f"{facts.published.get('', 0):,}".strip("0") in rows[name]
+        for word in facts.words if name != "graspnet" else ():
+            assert f"`{word}`" in rows[name]

@@ -19,7 +19,8 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     """Add INPUT and everything that helps to read it."""
     parser.add_argument("input", nargs="?", metavar="INPUT",
                         help="recording (rosbag2 folder, .mcap or .db3), folder of <name>_color.png files, "
-                             "folder of such folders, or folder of synthetic shards")
+                             "folder of such folders, folder of synthetic shards, or NAME:ROOT of a data set "
+                             "(ocid:/data/OCID; see: uois-sam dataset list)")
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after N frames; 0 = all")
     group = parser.add_argument_group("reading the input")
     group.add_argument("--color", default="", metavar="FILE", help="a single colour picture instead of INPUT")
