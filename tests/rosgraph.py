@@ -7,7 +7,11 @@ import random
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 #: Unicast to this machine alone: nothing of a test ever reaches a network.
 LOOPBACK_XML = (
@@ -19,7 +23,7 @@ TESTS = Path(__file__).parent
 
 
 def loopback_env(domain_id: int | None = None) -> dict[str, str]:
-    """Return environment variables that pin a process to loopback, in a random free domain unless one is given."""
+    """Return environment variables that pin a process to loopback, in a random free domain unless given."""
     domain = _free_domain() if domain_id is None else domain_id
     return {"CYCLONEDDS_URI": LOOPBACK_XML, "ROS_DOMAIN_ID": str(domain), "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
 
@@ -50,3 +54,32 @@ def start_peer(script: str, *args: str, env: dict[str, str]) -> subprocess.Popen
     return subprocess.Popen([python, "-u", "-c", script, *args], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "PYTHONPATH": path, **env})
+
+
+@pytest.fixture(scope="module")
+def joined():
+    """Join this process to a loopback graph of its own; yields the environment for its peers."""
+    from uois_sam_ros.ros import api
+
+    if api.STANDALONE:
+        pytest.importorskip("cyclonedds", reason="needs ROS 2 or the dds extra")
+    env = loopback_env()
+    old = {name: os.environ.get(name) for name in env}
+    os.environ.update(env)
+    try:
+        api.init(args=[])
+        yield env
+    finally:
+        api.try_shutdown()
+        for name, value in old.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> bool:
+    """Return whether ``condition()`` came true in time."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import threading
 import time
@@ -15,14 +14,11 @@ from array import array
 
 import numpy as np
 import pytest
-from rosgraph import loopback_env, start_peer
+from rosgraph import joined, start_peer, wait_for  # noqa: F401 (a fixture)
 from rospeer import KINDS, build, plain
 
 from uois_sam_ros.errors import BackendError
 from uois_sam_ros.ros import api
-
-if api.STANDALONE:
-    pytest.importorskip("cyclonedds", reason="needs ROS 2 or the dds extra")
 
 TIMEOUT_S = 20.0
 NUMBERS = itertools.count()
@@ -36,7 +32,7 @@ class Spinning:
     """An executor that spins in a thread of its own."""
 
     def __init__(self, *nodes) -> None:
-        self.executor, self.was_external = api.MultiThreadedExecutor(num_threads=4), False
+        self.executor = api.MultiThreadedExecutor(num_threads=4)
         for node in nodes:
             self.executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -46,7 +42,7 @@ class Spinning:
         try:
             self.executor.spin()
         except api.ExternalShutdownException:
-            self.was_external = True
+            pass
 
     def end(self) -> None:
         self.executor.shutdown()
@@ -57,26 +53,8 @@ class Spinning:
         return not self._thread.is_alive()
 
 
-@pytest.fixture(scope="module")
-def env():
-    return loopback_env()
-
-
-@pytest.fixture(scope="module")
-def context(env):
-    old = {name: os.environ.get(name) for name in env}
-    os.environ.update(env)
-    api.init(args=[])
-    last = Spinning(api.Node("last"))
-    yield
-    api.shutdown()
-    assert last.has_ended() and last.was_external, "spin ends with the context"
-    for name, value in old.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
 @pytest.fixture
-def node(context):
+def node(joined):
     node = api.Node("tested", namespace="/cell")
     spinning = Spinning(node)
     yield node
@@ -85,8 +63,8 @@ def node(context):
 
 
 @pytest.fixture(scope="module")
-def peer(env, context):
-    process = start_peer("import rospeer; rospeer.main()", env=env)
+def peer(joined):
+    process = start_peer("import rospeer; rospeer.main()", env=joined)
     assert process.stdout.readline().strip() == "ready", process.stderr.read()
 
     def call(kind, name, request=None, timeout_s=TIMEOUT_S):
@@ -99,16 +77,6 @@ def peer(env, context):
     process.wait(TIMEOUT_S)
     process.stdout.close()
     process.stderr.close()
-
-
-def wait_for(condition, timeout_s=TIMEOUT_S):
-    """Return whether ``condition()`` came true in time."""
-    until = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class Inbox:
@@ -511,7 +479,7 @@ class Managed(api.LifecycleNode):
 
 
 @pytest.fixture
-def managed(context):
+def managed(joined):
     node = Managed()
     spinning = Spinning(node)
     yield node
@@ -624,14 +592,14 @@ api.shutdown()
 """
 
 
-def test_names_and_parameters_of_the_command_line(env, tmp_path):
+def test_names_and_parameters_of_the_command_line(joined, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text("/**:\n  ros__parameters:\n    rate: 2.5\n    stage:\n      size: 7\n"
                       "/cam/renamed:\n  ros__parameters:\n    names: [a, b]\n"
                       "/other:\n  ros__parameters:\n    text: wrong\n")
     process = start_peer(ARGUMENTS, "program", "--ros-args", "-r", "__node:=renamed", "-r", "__ns:=/cam", "-r",
                          "color:=/rgb/image", "-r", "~/label:=masks", "--params-file", str(params), "-p",
-                         "rate:=3.5", env=env)
+                         "rate:=3.5", env=joined)
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert out.splitlines() == ["/cam/renamed /rgb/image /cam/masks", "[3.5, 7, ['a', 'b'], 'default']"], err
 
@@ -654,13 +622,20 @@ print("end")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_signals_end_spinning(env, number):
-    process = start_peer(SIGNALLED, env=env)
+def test_signals_end_spinning(joined, number):
+    process = start_peer(SIGNALLED, env=joined)
     assert process.stdout.readline().strip() == "up"
     process.send_signal(number)
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert out.splitlines()[-2:] == ["down False", "end"], err
     assert process.returncode == 0
+
+
+def test_shutdown_ends_spinning(joined):
+    script = SIGNALLED.replace('print("up", flush=True)', "api.shutdown()")
+    process = start_peer(script, env=joined)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert out.splitlines() == ["down False", "end"], err
 
 
 def test_backend_is_named():

@@ -38,17 +38,6 @@ class MutuallyExclusiveCallbackGroup:
         self._lock.release()
 
 
-class ReentrantCallbackGroup(MutuallyExclusiveCallbackGroup):
-    """Callbacks that may run at the same time, also the same one."""
-
-    def begin(self) -> bool:
-        """Always true."""
-        return True
-
-    def end(self) -> None:
-        """Nothing to release."""
-
-
 class Waitable(Protocol):
     """What an executor serves: ``handle`` triggers it, ``take`` returns the call that the data asks for."""
 
@@ -107,10 +96,9 @@ class MultiThreadedExecutor:
         """Serve one entity; nodes call this for what they create while they are served."""
         with self._lock:
             if isinstance(member, Timer):
-                self._timers = [*self._timers, member]
-                member.changed = self._wake
+                self._timers = [*(timer for timer in self._timers if timer is not member), member]
                 self._wake()
-            else:
+            elif member.handle not in self._members:
                 self._members[member.handle] = member
                 self._attach(member)
 
@@ -190,7 +178,7 @@ class MultiThreadedExecutor:
                 job = self._claim(self._ready.popleft())
             if job is not None:
                 return job
-            due_ns = [timer.due_ns for timer in self._timers if timer.due_ns > now_ns and not timer.is_canceled()]
+            due_ns = [timer.due_ns for timer in self._timers if timer.due_ns > now_ns and not timer.cancelled]
             timeout_ns = max(min(due_ns) - time.monotonic_ns(), 0) if due_ns else dds.INFINITE
             count = lib.dds_waitset_wait(self._waitset, self._triggered, _BATCH, timeout_ns)
             if count < 0 and (self._stop or not self._context.ok()):
@@ -205,7 +193,7 @@ class MultiThreadedExecutor:
 
     def _due_timer(self, now_ns: int) -> tuple[MutuallyExclusiveCallbackGroup, Callable[[], None]] | None:
         for timer in self._timers:
-            if timer.due_ns <= now_ns and not timer.is_canceled():
+            if timer.due_ns <= now_ns and not timer.cancelled:
                 with self._lock:
                     if timer.callback_group.begin():
                         timer.advance(now_ns)

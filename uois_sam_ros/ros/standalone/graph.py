@@ -10,7 +10,7 @@ from typing import Any
 
 from . import dds, idl, qos as quality
 from .messages import message
-from .names import join, ros_type
+from .names import ros_type
 from .participant import Participant
 from .qos import QoSProfile
 
@@ -56,7 +56,6 @@ class Graph:
         self._nodes: list[_NodeEntry] = []
         #: participant GUID -> endpoint GUID -> (node name, namespace)
         self._owners: dict[bytes, dict[bytes, tuple[str, str]]] = {}
-        self._remote_nodes: dict[bytes, list[tuple[str, str]]] = {}
         self._gid_length = len(message("rmw_dds_common/msg/Gid")().data)
         self._writer = participant.create_writer(TOPIC, KIND, quality.DISCOVERY_WRITER)
         self.reader = participant.create_reader(TOPIC, KIND, quality.DISCOVERY_READER)
@@ -96,7 +95,6 @@ class Graph:
             if len(self._owners) > 64:
                 alive = {bytes(item.key) for item in self._read(_PARTICIPANTS)}
                 self._owners = {guid: owned for guid, owned in self._owners.items() if guid in alive}
-                self._remote_nodes = {guid: names for guid, names in self._remote_nodes.items() if guid in alive}
 
     def publishers(self, topic: str | None = None) -> list[Discovered]:
         """Return the writers in the graph, ours included; of one DDS topic if given."""
@@ -116,21 +114,14 @@ class Graph:
         return [TopicEndpointInfo(*owners.get(found.guid, _UNKNOWN), ros_type(found.kind), found.qos)
                 for found in endpoints]
 
-    def node_names(self) -> list[str]:
-        """Return the fully qualified names of all nodes that are alive."""
-        self.refresh()
-        with self._lock:
-            alive = {bytes(item.key) for item in self._read(_PARTICIPANTS)}
-            remote = [pair for guid, pairs in self._remote_nodes.items() if guid in alive for pair in pairs]
-            return sorted(join(namespace, name) for name, namespace in
-                          [*remote, *((node.name, node.namespace) for node in self._nodes)])
-
     def close(self) -> None:
         """Release the endpoints."""
         with self._lock:
             self._participant.delete(self._writer, self.reader)
 
     def _publish(self) -> None:
+        if self._participant.closed:
+            return
         info, entry = message(KIND), message("rmw_dds_common/msg/NodeEntitiesInfo")
         nodes = [entry(node_namespace=node.namespace, node_name=node.name,
                        reader_gid_seq=[self._gid(guid) for guid in sorted(node.readers)],
@@ -145,11 +136,9 @@ class Graph:
         guid = bytes(sample.gid.data)[:16]
         if guid == self._participant.guid:
             return
-        nodes = sample.node_entities_info_seq
-        self._remote_nodes[guid] = [(node.node_name, node.node_namespace) for node in nodes]
         self._owners[guid] = {
             bytes(gid.data)[:16]: (node.node_name, node.node_namespace)
-            for node in nodes for gid in (*node.reader_gid_seq, *node.writer_gid_seq)}
+            for node in sample.node_entities_info_seq for gid in (*node.reader_gid_seq, *node.writer_gid_seq)}
 
     def _endpoints(self, builtin: int, topic: str | None) -> list[Discovered]:
         wanted = None if topic is None else topic.encode()

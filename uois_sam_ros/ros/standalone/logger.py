@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from .timing import NANOSECONDS
 
-NAMES = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
+NAMES = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR"}
 
 
 class Logger:
@@ -31,19 +31,9 @@ class Logger:
         """Log what may need attention."""
         self._log(30, text)
 
-    warn = warning
-
     def error(self, text: str) -> None:
         """Log what went wrong."""
         self._log(40, text)
-
-    def fatal(self, text: str) -> None:
-        """Log what ends the program."""
-        self._log(50, text)
-
-    def set_level(self, level: int) -> None:
-        """Log from this level on."""
-        self._level = int(level)
 
     def _log(self, level: int, text: str) -> None:
         if level < self._level:

@@ -65,8 +65,6 @@ class Node:
         """Return the absolute name after remapping."""
         return names.remap(topic, self._rules, self._namespace, self._name)
 
-    resolve_service_name = resolve_topic_name
-
     def get_logger(self) -> Logger:
         """Return the node's logger."""
         return self._logger
@@ -92,13 +90,13 @@ class Node:
     def create_service(self, srv_type: type, srv_name: str, callback: Callable[[Any, Any], Any], *,
                        callback_group: Any = None) -> Service:
         """Return a service that answers with ``callback(request, response)``."""
-        service = Service(self.context.participant, srv_type, self.resolve_service_name(srv_name), callback,
+        service = Service(self.context.participant, srv_type, self.resolve_topic_name(srv_name), callback,
                           callback_group or self.default_callback_group, self._logger)
         return self._added(service, writers=(service.writer,), readers=(service.reader,))
 
     def create_client(self, srv_type: type, srv_name: str, *, callback_group: Any = None) -> Client:
         """Return a client of a service."""
-        client = Client(self.context.participant, srv_type, self.resolve_service_name(srv_name),
+        client = Client(self.context.participant, srv_type, self.resolve_topic_name(srv_name),
                         callback_group or self.default_callback_group, self._logger)
         return self._added(client, writers=(client.writer,), readers=(client.reader,))
 
@@ -108,26 +106,11 @@ class Node:
         timer = Timer(timer_period_sec, callback, callback_group or self.default_callback_group)
         return self._added(timer)
 
-    def destroy_publisher(self, publisher: Publisher) -> bool:
-        """Release a publisher; false when it is not one of this node."""
-        return self._removed(publisher)
+    def destroy_publisher(self, member: Any) -> bool:
+        """Release a publisher, subscription, service, client or timer; false when it is not one of this node."""
+        return self._removed(member)
 
-    def destroy_subscription(self, subscription: Subscription) -> bool:
-        """Release a subscription; false when it is not one of this node."""
-        return self._removed(subscription)
-
-    def destroy_service(self, service: Service) -> bool:
-        """Release a service; false when it is not one of this node."""
-        return self._removed(service)
-
-    def destroy_client(self, client: Client) -> bool:
-        """Release a client; false when it is not one of this node."""
-        return self._removed(client)
-
-    def destroy_timer(self, timer: Timer) -> bool:
-        """Release a timer; false when it is not one of this node."""
-        timer.cancel()
-        return self._removed(timer)
+    destroy_subscription = destroy_service = destroy_client = destroy_timer = destroy_publisher
 
     def destroy_node(self) -> None:
         """Release everything the node made, and leave the graph."""
@@ -151,33 +134,17 @@ class Node:
         """Declare a parameter; see ``Parameters.declare``."""
         return self._parameters.declare(name, value, descriptor)
 
-    def has_parameter(self, name: str) -> bool:
-        """Tell whether a parameter is declared."""
-        return name in self._parameters.names()
-
     def get_parameter(self, name: str) -> Parameter:
         """Return a declared parameter."""
         return self._parameters.get(name)
-
-    def describe_parameter(self, name: str) -> Any:
-        """Return the descriptor of a declared parameter."""
-        return self._parameters.describe(name)
 
     def set_parameters(self, parameter_list: Sequence[Parameter]) -> list[Any]:
         """Set parameters one by one; return a SetParametersResult each."""
         return [self._parameters.set([parameter]) for parameter in parameter_list]
 
-    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> Any:
-        """Set all parameters or none; return the SetParametersResult."""
-        return self._parameters.set(parameter_list)
-
     def add_on_set_parameters_callback(self, callback: Callable[[list[Parameter]], Any]) -> None:
         """Ask ``callback(parameters) -> SetParametersResult`` before each change."""
         self._parameters.add_callback(callback)
-
-    def remove_on_set_parameters_callback(self, callback: Callable[[list[Parameter]], Any]) -> None:
-        """Ask ``callback`` no longer."""
-        self._parameters.remove_callback(callback)
 
     def get_publishers_info_by_topic(self, topic_name: str) -> list[TopicEndpointInfo]:
         """Return the publishers of a topic, with their nodes."""
@@ -207,10 +174,6 @@ class Node:
                 found.setdefault(topic, set()).add(names.ros_type(endpoint.kind))
         return [(topic, sorted(kinds)) for topic, kinds in sorted(found.items())]
 
-    def get_node_names(self) -> list[str]:
-        """Return the names of all nodes, without their namespaces."""
-        return [full.rpartition("/")[2] for full in self.context.graph.node_names()]
-
     def _added(self, member: Any, *, writers: tuple[int, ...] = (), readers: tuple[int, ...] = ()) -> Any:
         if writers or readers:
             member.guids = self.context.graph.update(self._entry, add=writers, readers=readers)
@@ -228,7 +191,9 @@ class Node:
             self._members = [mine for mine in self._members if mine is not member]
         if self.executor is not None and hasattr(member, "callback_group"):
             self.executor.remove(member)
-        if not isinstance(member, Timer):
+        if isinstance(member, Timer):
+            member.cancel()
+        else:
             self.context.graph.update(self._entry, forget=member.guids)
             member.close()
         return True

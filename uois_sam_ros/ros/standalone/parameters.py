@@ -174,10 +174,6 @@ class Parameters:
         """Ask ``callback(parameters) -> SetParametersResult`` before each change, the newest first."""
         self._callbacks.insert(0, callback)
 
-    def remove_callback(self, callback: Callable[[list[Parameter]], Any]) -> None:
-        """Ask ``callback`` no longer."""
-        self._callbacks.remove(callback)
-
     def _ask(self, parameters: list[Parameter]) -> str:
         for callback in list(self._callbacks):
             result = callback(parameters)

@@ -16,7 +16,7 @@ RECEIVE_BUFFER = "16MB"
 _DEFAULTS = ("<CycloneDDS><Domain Id='any'><Internal><SocketReceiveBufferSize max='{buffer}'/></Internal>"
              "</Domain></CycloneDDS>")
 _LOCALHOST = ("<CycloneDDS><Domain Id='any'><General><Interfaces><NetworkInterface name='lo' multicast='false'/>"
-              "</Interfaces><AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto"
+              "</Interfaces><MaxMessageSize>65500B</MaxMessageSize><AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto"
               "</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex><Peers>"
               "<Peer Address='127.0.0.1'/></Peers></Discovery></Domain></CycloneDDS>")
 #: Highest domain whose ports exist.
@@ -60,6 +60,7 @@ class Participant:
         self._lock = threading.Lock()
         self._topics: dict[tuple[str, str], int] = {}
         self._uses: dict[int, int] = {}
+        self.closed = False
         self._domain = dds.check(lib.dds_create_domain(domain, settings().encode()), f"DDS domain {domain}")
         try:
             qos = lib.dds_create_qos()
@@ -74,6 +75,7 @@ class Participant:
 
     def close(self) -> None:
         """Release every entity of this process and the threads behind them."""
+        self.closed = True
         dds.library().dds_delete(self._domain)
 
     def create_writer(self, topic: str, kind: str, profile: QoSProfile, *, is_service: bool = False,

@@ -154,11 +154,6 @@ class Client(_Pair):
         self._send((self._id, number), request)
         return future
 
-    def remove_pending_request(self, future: Future) -> None:
-        """Forget a call whose response no longer matters."""
-        with self._lock:
-            self._calls = {number: call for number, call in self._calls.items() if call is not future}
-
     def service_is_ready(self) -> bool:
         """Tell whether a server is matched both ways."""
         return dds.matched(self.writer, writer=True) > 0 and dds.matched(self.reader, writer=False) > 0

@@ -47,24 +47,13 @@ class Timer:
         if not period_s > 0:
             raise RosError(f"timer: expected a period above 0 s, got {period_s}")
         self._period_ns = round(period_s * NANOSECONDS)
-        self.changed: Callable[[], None] = lambda: None
         self.callback, self.callback_group = callback, group
         self.due_ns = time.monotonic_ns() + self._period_ns
-        self._cancelled = False
+        self.cancelled = False
 
     def cancel(self) -> None:
-        """Call back no more until ``reset``."""
-        self._cancelled = True
-
-    def reset(self) -> None:
-        """Start the period again."""
-        self.due_ns = time.monotonic_ns() + self._period_ns
-        self._cancelled = False
-        self.changed()
-
-    def is_canceled(self) -> bool:
-        """Tell whether it was cancelled."""
-        return self._cancelled
+        """Call back no more."""
+        self.cancelled = True
 
     def advance(self, now_ns: int) -> None:
         """Set the next due time after ``now_ns`` on the grid of the period."""

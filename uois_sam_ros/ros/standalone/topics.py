@@ -79,10 +79,6 @@ class Subscription:
                 self._logger.error(f"{self.topic_name}: {error}")
         return None
 
-    def get_publisher_count(self) -> int:
-        """Return how many publishers are matched."""
-        return dds.matched(self.reader, writer=False)
-
     def close(self) -> None:
         """Release the reader."""
         self._participant.delete(self.reader)
