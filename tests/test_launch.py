@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from uois_sam_ros.cli import build_parser
 from uois_sam_ros.ros.outputs import TYPES
 from uois_sam_ros.ros.params import parameter_specs, read_settings
 
@@ -28,15 +30,23 @@ LOOPBACK = """<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterfac
 </Interfaces><AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>
 <MaxAutoParticipantIndex>30</MaxAutoParticipantIndex><Peers><Peer Address="127.0.0.1"/></Peers></Discovery></Domain>
 </CycloneDDS>"""
-#: Stands for every executable that the launch files start: notes how it was called.
+#: Stands for an executable that a launch file starts: notes how and when it was called. A recorder goes on until it is
+#: interrupted.
 STAND_IN = """#!{python}
-import json, os, pathlib, sys
-arguments, files = sys.argv[1:], {{}}
-for before, name in zip(arguments, arguments[1:]):
-    if before == "--params-file":
-        files[name] = pathlib.Path(name).read_text()
-pathlib.Path({notes!r}, f"{{pathlib.Path(sys.argv[0]).name}}-{{os.getpid()}}.json").write_text(
-    json.dumps({{"arguments": arguments, "files": list(files.values())}}))
+import json, os, pathlib, signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+arguments = sys.argv[1:]
+name = ".".join([pathlib.Path(sys.argv[0]).name] + arguments[:2] * (arguments[:1] == ["bag"]))
+files = [pathlib.Path(path).read_text() for before, path in zip(arguments, arguments[1:]) if before == "--params-file"]
+call = {{"arguments": arguments, "files": files, "began": time.time()}}
+if name == "ros2.bag.record":
+    assert signal.sigtimedwait([signal.SIGINT], 60)
+call["ended"] = time.time()
+pathlib.Path({notes!r}, f"{{name}}-{{os.getpid()}}.json").write_text(json.dumps(call))
+"""
+NODE = """#!{python}
+from uois_sam_ros.ros.main import main
+main()
 """
 
 
@@ -48,18 +58,20 @@ def has_launch() -> bool:
 needs_launch = pytest.mark.skipif(not has_launch(), reason="launch_ros is not installed: no ROS 2 on this machine")
 
 
-@pytest.fixture(scope="module")
-def pure() -> SimpleNamespace:
-    """What uois_sam.launch.py says and computes before it needs ROS 2."""
-    tree = ast.parse((LAUNCH / "uois_sam.launch.py").read_text())
-    names = ("CAMERAS", "ARGUMENTS", "camera_topics", "node_parameters")
-    nodes = [node for node in tree.body
+def read_plain(file: str, *names: str) -> SimpleNamespace:
+    """Return what a launch file says and computes before it needs ROS 2."""
+    nodes = [node for node in ast.parse((LAUNCH / file).read_text()).body
              if getattr(node, "name", "") in names
              or isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names]
     assert len(nodes) == len(names)
     space: dict = {}
-    exec(compile(ast.Module(nodes, []), "uois_sam.launch.py", "exec"), space)
+    exec(compile(ast.Module(nodes, []), file, "exec"), space)
     return SimpleNamespace(**{name: space[name] for name in names})
+
+
+@pytest.fixture(scope="module")
+def pure() -> SimpleNamespace:
+    return read_plain("uois_sam.launch.py", "CAMERAS", "ARGUMENTS", "camera_topics", "node_parameters")
 
 
 def arguments_for(pure, **values) -> dict[str, str]:
@@ -68,14 +80,25 @@ def arguments_for(pure, **values) -> dict[str, str]:
     return {**known, **values}
 
 
-def test_arguments_are_described(pure):
-    names = [name for name, *_ in pure.ARGUMENTS]
+@pytest.mark.parametrize("file", ["uois_sam.launch.py", "replay.launch.py"])
+def test_arguments_are_described(pure, file):
+    arguments = pure.ARGUMENTS if file == "uois_sam.launch.py" else read_plain(file, "ARGUMENTS").ARGUMENTS
+    names = [name for name, *_ in arguments]
     assert len(set(names)) == len(names)
-    for name, default, choices, description in pure.ARGUMENTS:
+    for name, default, *choices, description in arguments:
         assert len(description) > 5 and not description.endswith("."), name
-        assert choices is None or default in choices, name
-    _, _, documented = (LAUNCH / "README.md").read_text().partition("## Arguments of uois_sam.launch.py")
-    assert re.findall(r"^\| `(\w+)` \|", documented.partition("\n## ")[0], re.M) == names
+        assert not choices or choices == [None] or default in choices[0], name
+    _, _, documented = (LAUNCH / "README.md").read_text().partition(f"## Arguments of {file}\n")
+    rows = re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \| (.+) \|$", documented.partition("\n## ")[0], re.M)
+    assert rows == [(name, default or "", description) for name, default, *_, description in arguments]
+
+
+def test_replay_calls_a_verb_that_exists():
+    plain = read_plain("replay.launch.py", "report_arguments")
+    given = {"truth_topic": "/truth", "against": "old.json"}
+    args = build_parser().parse_args(plain.report_arguments(given, Path("/bag"), Path("/out"), "/arm/uois_sam/label"))
+    assert (args.verb, args.input, args.answers_topic) == ("replay", "/bag", "/arm/uois_sam/label")
+    assert (args.truth_topic, args.against, args.answers) == ("/truth", Path("old.json"), Path("/out/answers"))
 
 
 def test_camera_topics_are_well_formed(pure):
@@ -168,22 +191,24 @@ def launched(tmp_path):
     """Return a function that runs ``ros2 launch`` with stand-ins for the executables and tells how they were called."""
     prefix, notes = tmp_path / "prefix", tmp_path / "notes"
     notes.mkdir()
-    for package, executable in (("uois_sam_ros", "uois_sam_node"), ("depth_image_proc", "register_node"),
-                                ("rviz2", "rviz2")):
-        place = prefix / "lib" / package / executable
-        place.parent.mkdir(parents=True)
-        place.write_text(STAND_IN.format(python=sys.executable, notes=str(notes)))
-        place.chmod(place.stat().st_mode | stat.S_IXUSR)
+    for place in ("lib/uois_sam_ros/uois_sam_node", "lib/uois_sam_ros/uois-sam", "lib/rviz2/rviz2", "bin/ros2",
+                  "lib/depth_image_proc/register_node"):
+        write_script(prefix / place, STAND_IN.format(python=sys.executable, notes=str(notes)))
+    for package in ("uois_sam_ros", "depth_image_proc", "rviz2"):
         index = prefix / "share" / "ament_index" / "resource_index" / "packages" / package
         index.parent.mkdir(parents=True, exist_ok=True)
         index.touch()
     environment = {**os.environ, "AMENT_PREFIX_PATH": f"{prefix}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
+                   "PATH": f"{prefix / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}",
                    "CYCLONEDDS_URI": LOOPBACK, "ROS_DOMAIN_ID": str(os.getpid() % 90 + 5),
                    "ROS_LOG_DIR": str(tmp_path / "log")}
 
-    def run(*arguments: str, file: str = "uois_sam.launch.py") -> tuple[dict[str, SimpleNamespace], str]:
-        done = subprocess.run(["ros2", "launch", LAUNCH / file, *arguments], capture_output=True, text=True,
-                              check=False, env=environment, timeout=120, stdin=subprocess.DEVNULL)
+    def run(*arguments: str, file: str = "uois_sam.launch.py",
+            real_node: bool = False) -> tuple[dict[str, SimpleNamespace], str]:
+        if real_node:
+            write_script(prefix / "lib/uois_sam_ros/uois_sam_node", NODE.format(python=sys.executable))
+        done = subprocess.run([shutil.which("ros2"), "launch", LAUNCH / file, *arguments], capture_output=True,
+                              text=True, check=False, env=environment, timeout=120, stdin=subprocess.DEVNULL)
         calls = {}
         for path in notes.glob("*.json"):
             call = json.loads(path.read_text())
@@ -192,11 +217,16 @@ def launched(tmp_path):
             for text in call["files"]:
                 for content in yaml.safe_load(text).values():
                     parameters.update(content["ros__parameters"])
-            calls[path.name.rpartition("-")[0]] = SimpleNamespace(
-                arguments=call["arguments"], remaps=remaps, parameters=parameters)
+            calls[path.name.rpartition("-")[0]] = SimpleNamespace(**call, remaps=remaps, parameters=parameters)
         return calls, done.stdout + done.stderr
 
     return run
+
+
+def write_script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
 @needs_launch
@@ -244,3 +274,40 @@ def test_launch_refuses(launched, arguments, sentence):
     calls, said = launched(*arguments)
     assert not calls
     assert sentence in said.replace('"', "'")
+
+
+@needs_launch
+def test_replay_plays_records_and_reports(launched, tmp_path):
+    (tmp_path / "run.mcap").touch()
+    calls, said = launched(f"bag:={tmp_path / 'run.mcap'}", f"out:={tmp_path / 'out'}", "rate:=0.5", "preset:=geometry",
+                           "camera:=custom", "namespace:=arm", "truth_topic:=/truth", file="replay.launch.py",
+                           real_node=True)
+    assert set(calls) == {"ros2.bag.record", "ros2.bag.play", "uois-sam"}, said
+    recorder, player, report = calls["ros2.bag.record"], calls["ros2.bag.play"], calls["uois-sam"]
+    assert recorder.began < player.began < player.ended < recorder.ended < report.began
+    assert player.arguments[2:5] == [str(tmp_path / "run.mcap"), "--rate", "0.5"]
+    assert recorder.arguments[2:4] == ["-o", str(tmp_path / "out" / "answers")]
+    wanted = re.compile(recorder.arguments[recorder.arguments.index("--regex") + 1])
+    recorded = ["/arm/uois_sam/label", "/arm/uois_sam/objects", "/diagnostics", "/camera/color/camera_info"]
+    assert all(wanted.search(topic) for topic in recorded)
+    assert not any(wanted.search(topic) for topic in ["/truth/label", "/arm/uois_sam/cloud", "/uois_sam/label"])
+    assert report.arguments[:2] == ["replay", str(tmp_path / "run.mcap")]
+    answers = str(tmp_path / "out" / "answers")
+    assert report.arguments[2:6] == ["--answers", answers, "--answers-topic", "/arm/uois_sam/label"]
+    assert "the replay is done" in said
+
+
+@needs_launch
+@pytest.mark.parametrize("make, arguments, sentence", [
+    ("run.mcap", ["params_file:={folder}/bad.yaml"], "the node could not be configured"),
+    ("run.mcap/answers", ["out:={folder}/run.mcap"], "expected a folder without answers"),
+    ("other", [], "expected a recording, got no such file"),
+])
+def test_replay_gives_up(launched, tmp_path, make, arguments, sentence):
+    (tmp_path / make).mkdir(parents=True)
+    (tmp_path / "bad.yaml").write_text("/**:\n  ros__parameters:\n    runtime: {model_dir: /nowhere}\n")
+    calls, said = launched(f"bag:={tmp_path / 'run.mcap'}", f"out:={tmp_path / 'out'}", "camera:=custom",
+                           *(argument.format(folder=tmp_path) for argument in arguments), file="replay.launch.py",
+                           real_node=True)
+    assert sentence in said
+    assert not {"ros2.bag.play", "uois-sam"} & set(calls)
