@@ -85,6 +85,7 @@ def test_every_header_of_a_decoded_message():
     assert not shift_all(bags.make("std_msgs/msg/String", "x"), 1, 1)
 
 
+@pytest.mark.skipif(not api.STANDALONE, reason="rclpy publishes serialised messages as they are")
 def test_messages_are_rebuilt_for_the_middleware():
     message = rebuild(bags.camera_info(START_NS, 64, 48))
     assert type(message) is api.message("sensor_msgs/msg/CameraInfo")
@@ -144,7 +145,7 @@ class Ears:
         self.node = api.Node("ears")
         for topic, kind in topics:
             self.node.create_subscription(api.message(kind), topic, lambda m, t=topic: self._hear(t, m), api.QoSProfile(depth=50))
-        self._executor = api.MultiThreadedExecutor(num_threads=1)
+        self._executor = api.MultiThreadedExecutor(num_threads=2)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin)
         self._thread.start()
