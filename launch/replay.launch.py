@@ -19,7 +19,7 @@ from launch_ros.substitutions import ExecutableInPackage
 
 HERE = Path(__file__).resolve().parent
 #: Seconds for player, node and recorder to find each other, and for the node to answer the last pair.
-DISCOVERY_S, DRAIN_S = 3.0, 3.0
+DISCOVERY_S, DRAIN_S = 1.0, 2.0
 ARGUMENTS = [
     # name, default, description
     ("bag", None, "the recording: a rosbag2 folder or file"),
