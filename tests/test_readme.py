@@ -56,7 +56,7 @@ def test_defaults_in_the_table_are_those_of_the_config(row):
 
 
 @pytest.mark.parametrize("document", ["README.md", "MODEL_CARD.md", "engines/README.md", "launch/README.md",
-                                      "docs/grasping.md"])
+                                      "docs/grasping.md", "docs/datasets.md"])
 def test_links_and_pictures_are_there(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
