@@ -21,7 +21,8 @@ RUN_TIME = [
     "rosbags>=0.11",
     "tqdm>=4.60",
 ]
-TRAIN = ["torch==2.13.0", "onnx>=1.17", "onnxscript>=0.5", "matplotlib>=3.8"]
+#: segment-anything asks for torchvision only when its predictor is used, which this package does not do.
+TRAIN = ["torch==2.13.0", "onnx>=1.17", "onnxscript>=0.5", "matplotlib>=3.8", "segment-anything==1.0"]
 SYNTH = ["mujoco>=3.2", "embreex>=2.17.7", "scipy>=1.11"]
 PATHTRACE = ["mitsuba>=3.6"]
 #: The node without a ROS install; the version is pinned because its inner interface is used.

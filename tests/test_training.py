@@ -14,7 +14,7 @@ from uois_sam_ros.cli import main  # noqa: E402
 from uois_sam_ros.config import preset, update  # noqa: E402
 from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
-from uois_sam_ros.models.export import load_reference  # noqa: E402
+from uois_sam_ros.models.networks import load_reference  # noqa: E402
 from uois_sam_ros.training import stages  # noqa: E402
 from uois_sam_ros.training.base import BaseConfig, base_losses  # noqa: E402
 from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..config import EncodingConfig
 from ..errors import ConfigError
-from ..models.spec import ModelSpec
+from ..models.spec import DINOV2_HW, SAM_CELL, ModelSpec
 from ..types import Frame, Geometry, Grid
 from .resample import resize_antialiased
 from .transform import rgbd_input
@@ -23,8 +23,6 @@ from .transform import rgbd_input
 #: Mean and deviation of ImageNet's colours, 0..255, as SAM prints them and as torchvision does.
 SAM_MEAN, SAM_STD = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])
 IMAGENET_MEAN, IMAGENET_STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
-#: Pixels of SAM's input that a pixel of its masks, and so of the working grid, stands for.
-SAM_CELL = 4
 
 
 class InputKind(Protocol):
@@ -88,10 +86,8 @@ class Sam:
 class Dinov2:
     """Native colour squeezed to 336x448, normalised; its maps cover the picture whatever its aspect."""
 
-    hw = (336, 448)
-
     def build(self, frame: Frame, grid: Grid, color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
-        picture = resize_antialiased(frame.color, self.hw).astype(np.float32) / np.float32(255)
+        picture = resize_antialiased(frame.color, DINOV2_HW).astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(((picture - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)[None])
 
     def place(self, values: np.ndarray, grid: Grid) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def load_reference(name: str, folder):
-    """Return the torch network ``name`` with the weights of a model folder; see ``export``."""
-    from .export import load_reference as load
+    """Return the torch network ``name`` with the weights of a model folder; see ``networks``."""
+    from .networks import load_reference as load
 
     return load(name, folder)

@@ -84,6 +84,8 @@ COMPACT = (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)
 #: Names of SAM's image encoders -> side of their input in pixels. "tiny" is our own, for tests and for training on
 #: a processor: an eighth of the cost at half the side.
 SAM_SIZES = {"vit_b": 1024, "vit_l": 1024, "vit_h": 1024, "tiny": 512}
+#: Pixels of SAM's input that a pixel of its masks, and so of the working grid, stands for.
+SAM_CELL = 4
 #: Names of DINOv2 backbones -> channels of their patch features.
 DINOV2_WIDTHS = {"vits14": 384, "tiny": 96}
 #: Pixels of DINOv2's input and their patches of 14x14 (h, w).
@@ -103,15 +105,16 @@ def sam_specs(variant: str) -> tuple[ModelSpec, ...]:
     The decoder's points are on the working grid, which is the top left part of its masks.
     """
     name, side = f"sam_{variant}", SAM_SIZES[variant]
+    masks_hw = (side // SAM_CELL, side // SAM_CELL)
     embedding = TensorSpec("image_embedding", (1, 256, side // 16, side // 16))
     iou = TensorSpec(IOU.name, ("M", 4))
     tokens = (TensorSpec(MASK_TOKENS.name, ("M", 4, 256)), TensorSpec(IOU_TOKEN.name, ("M", 256)))
     return (
         ModelSpec(f"{name}_encoder", "encoder", (TensorSpec("image", (1, 3, side, side)),), (embedding,), "sam",
                   stride=4, made_by=EXPORT),
-        _hpg(f"{name}_hpg", embedding, "sam", (side // 4, side // 4)),
+        _hpg(f"{name}_hpg", embedding, "sam", masks_hw),
         ModelSpec(f"{name}_decoder", "decoder", (embedding, POINTS),
-                  (TensorSpec(MASKS.name, ("M", 4, side // 4, side // 4)), iou, *tokens), made_by=EXPORT),
+                  (TensorSpec(MASKS.name, ("M", 4, *masks_hw)), iou, *tokens), made_by=EXPORT),
         ModelSpec(f"{name}_hdnet", "rescorer", (*tokens, iou), (TensorSpec(SCORES.name, ("M", 4)),), made_by=EXPORT),
     )
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..models.compact import CompactModel
-from ..models.export import load_reference
+from ..models.networks import load_reference
 from ..models.layers import ConvBlock
 
 PARTS = ("encoder", "decoder", "hdnet")
