@@ -61,6 +61,7 @@ def test_without_truth_the_rest_is_compared():
     found = compare(one, two)
     assert [change.name for change in found.changes] == ["frame-to-frame IoU, %", "convert, ms", "total, ms"]
     assert found.changes[0].difference.mean == pytest.approx(-40) and found.per_frame == ()
+    assert found.changes[0].verdict == "too few frames"
 
 
 def test_text():

@@ -19,9 +19,11 @@ from uois_sam_ros.replay.playback.answers import Answers, Heard, score_answers
 from uois_sam_ros.replay.playback.collect import Collector
 from uois_sam_ros.replay.playback.domain import environment, free_domain, loopback_environment
 from uois_sam_ros.replay.playback.sent import Sent
+from uois_sam_ros.replay.playback.listener import Listener
 from uois_sam_ros.replay.playback.report import Setup, read_report
 from uois_sam_ros.replay.playback.summary import summarise
 from uois_sam_ros.replay.results import encode_png
+from uois_sam_ros.ros import api
 
 SETUP = Setup("run", "live", "geometry", "auto", 0.02, 1.0)
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -82,6 +84,47 @@ def test_processes_that_fail(recording, monkeypatch, node, player, message):
     with pytest.raises(InputError) as caught:
         live.replay_live(recording, BagInput(recording), preset("geometry"), options(), Collector(SETUP))
     assert message in str(caught.value)
+
+
+@pytest.fixture
+def graph():
+    """This process in a loopback graph of its own."""
+    with environment(loopback_environment()):
+        api.init(args=[])
+        yield
+        api.try_shutdown()
+
+
+def test_what_the_listener_keeps(graph):
+    """Labels by stamp, the newest diagnostics of the node, and notices that were not there before the first label."""
+    listener, node = Listener("/a/n"), api.Node("n", namespace="/a")
+    pair, status, array = (api.message(f"diagnostic_msgs/msg/{kind}") for kind in (
+        "KeyValue", "DiagnosticStatus", "DiagnosticArray"))
+    image = api.message("sensor_msgs/msg/Image")
+    health, labels = (node.create_publisher(kind, topic, api.QoSProfile(depth=10)) for kind, topic in (
+        (array, "/diagnostics"), (image, "~/label")))
+    try:
+        assert listener.wait_for(lambda: all(p.get_subscription_count() for p in (health, labels)), 30)
+        for number, notices in enumerate(({"notice_old": "no publisher"}, {"notice_old": "no publisher", "notice_new": "cut"})):
+            for name in ("/a/n: segmentation", "/a/n2: segmentation"):
+                values = [pair(key=key, value=value if name.startswith("/a/n:") else "another node's")
+                          for key, value in notices.items()]
+                health.publish(array(status=[status(name=name, values=values)]))
+            assert listener.wait_for(lambda: listener.reports == number + 1, 30)
+            assert dict(listener.health) == notices
+            for encoding, size in (("16UC1", 2), ("8UC3", 3)):
+                message = image(height=2, width=3, encoding=encoding, step=3 * size, data=bytes(6 * size))
+                message.header.stamp.sec = 5 + number
+                labels.publish(message)
+            assert listener.wait_for(lambda: len(listener.answers().labels) == number + 1, 30)
+        assert listener.wait_for(lambda: len(listener.answers().notices) == 2, 30)
+        answers = listener.answers()
+        assert set(answers.labels) == {5_000_000_000, 6_000_000_000} and answers.labels[5_000_000_000].label().shape == (2, 3)
+        assert sorted(answers.notices)[0] == "cut" and "8UC3" in sorted(answers.notices)[1]
+        assert not listener.deactivate(0.2)
+    finally:
+        listener.close()
+        node.destroy_node()
 
 
 def test_scoring_of_what_was_heard(tmp_path):

@@ -160,6 +160,13 @@ def test_gaps_break_a_line():
     chart = svg.line_chart([0, 1, 2, 3], [svg.Series("a", [1.0, 2.0, None, 3.0])], x_title="x", y_title="y")
     (line,), (dot,) = re.findall(r'class="s1" d="([^"]+)"', chart), re.findall(r'class="s1 dot" d="([^"]+)"', chart)
     assert (line.count("M"), line.count("L"), dot.count("M")) == (1, 1, 1)
+    (bridge,) = re.findall(r'class="s1 bridge" d="([^"]+)"', chart)
+    assert bridge.split("L")[1] == dot[1:-4] and bridge.count("M") == 1
+
+
+def test_histogram_counts_in_whole_frames():
+    chart = svg.histogram([1.0, 4.0, 9.0], x_title="ms")
+    assert re.findall(r'text-anchor="end">([\d.]+)<', chart) == ["0", "1"]
 
 
 def test_charts_of_constant_and_single_values():

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: With fewer frames every resample is nearly the same and an interval says nothing.
+MIN_FRAMES = 3
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .bootstrap import paired_difference
+from .bootstrap import MIN_FRAMES, paired_difference
 from .evaluate import ALL
 from .ladder import GEOMETRY, LadderFrame, LadderResult
 from .metrics import mean_scores
@@ -14,8 +14,6 @@ from .report import format_table
 
 _HEAD = ("", "frames", "F", "bF", "%75", "over-seg", "merged", "prompts", "prompt P", "prompt R",
          "F gained [95 % interval]", "")
-#: With fewer frames every resample is nearly the same and an interval says nothing.
-MIN_FRAMES = 3
 CAPTION = ("Percent, mean over frames; every rung has the same network and post-processing. F gained: against the row\n"
            "above, paired over frames, 95 % bootstrap interval; where it includes 0 no gain is shown.")
 

@@ -96,7 +96,7 @@ def score_answers(bag: BagInput, answers: Answers, collector: Collector, sent: M
     for name, stamp in bag.unpaired:
         if sent is None or stamp in sent:
             collector.add_other(name, stamp, UNPAIRED, "no depth image within the slop")
-    notes = (*bag.notes, *([bag.broken] if bag.broken else []), *_notes(answers, scored))
+    notes = (*bag.notes[1:], *([bag.broken] if bag.broken else []), *_notes(answers, scored))
     report = collector.report(_account(collector, answers.health), notes, _duration_s(answers, sent))
     return replace(report, node=dict(answers.health))
 

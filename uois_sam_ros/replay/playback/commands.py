@@ -120,7 +120,7 @@ def run_replay(args: argparse.Namespace) -> int:
         report = replay_recorded(bag, answers, collector, max_frames=args.max_frames)
     else:
         report = (_replay_live if args.live else _replay_offline)(args, bag, config, collector)
-    for note in report.notes:
+    for note in (bag.notes[0], *report.notes):
         print(note, file=sys.stderr)
     print(format_replay(report))
     comparison = compare(before, report, str(args.against)) if before is not None else None

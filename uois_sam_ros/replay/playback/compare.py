@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import InputError
-from ..bootstrap import Interval, paired_difference
+from ..bootstrap import MIN_FRAMES, Interval, paired_difference
 from ..sources import Sample
 from .report import ReplayFrame, ReplayReport
 
@@ -41,7 +41,9 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """Return "better", "worse", or "no difference shown" when the interval includes zero."""
+        """Return "better", "worse", "no difference shown" when the interval includes zero, or "too few frames"."""
+        if self.frames < MIN_FRAMES:
+            return "too few frames"
         if not self.difference.excludes_zero:
             return "no difference shown"
         return "better" if (self.difference.mean < 0) == self.lower_is_better else "worse"

@@ -47,5 +47,5 @@ def replay_offline(bag: BagInput, segmenter: FrameSegmenter, collector: Collecto
     wall_s = perf_counter() - begin
     for name, stamp_ns in bag.unpaired:
         collector.add_other(name, stamp_ns, UNPAIRED, "no depth image within the slop")
-    notes = (*bag.notes, *([bag.broken] if bag.broken else []))
+    notes = (*bag.notes[1:], *([bag.broken] if bag.broken else []))
     return collector.report(collector.count(), notes, wall_s)

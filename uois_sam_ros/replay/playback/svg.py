@@ -82,15 +82,17 @@ def line_chart(xs: Sequence[float], series: Sequence[Series], *, x_title: str, y
     return _svg("".join(parts), y_title)
 
 
-def histogram(values: Sequence[float], *, x_title: str, rules: Sequence[Rule] = (), bins: int = 28) -> str:
-    """Draw how often values occur; a constant gives one bar."""
+def histogram(values: Sequence[float], *, x_title: str, rules: Sequence[Rule] = ()) -> str:
+    """Draw how often values occur, in 6 to 28 bins; a constant gives one bar."""
     series = np.asarray(values, dtype=np.float64)
     low, high = float(series.min()), float(series.max())
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
+    bins = int(np.clip(2.5 * series.size ** 0.5, 6, 28))
     counts, edges = np.histogram(series, bins=bins, range=(low, high))
     x = Scale(low, high, LEFT, WIDTH - RIGHT)
     y = Scale(0, 1.15 * float(counts.max()), HEIGHT - BOTTOM, TOP)
+    y.ticks = [tick for tick in y.ticks if tick == int(tick)]
     bars = "".join(f"M{x(a) + 0.5} {HEIGHT - BOTTOM}V{y(float(n))}H{max(x(b) - 0.5, x(a) + 1)}V{HEIGHT - BOTTOM}z"
                    for n, a, b in zip(counts, edges, edges[1:]) if n)
     parts = [_axes(x, y, x_title, "frames"), f'<path class="bar" d="{bars}"/>']
@@ -159,22 +161,21 @@ def thin(values: Sequence[float | None], most: int = MOST_POINTS) -> list[int]:
 
 
 def _polyline(xs: Sequence[float], series: Series, x: Scale, y: Scale) -> str:
-    """Draw lines through neighbours that both have a value; a value without such a neighbour is a dot."""
-    path, dots = [], []
+    """Draw a line through neighbours that both have a value, a faint one across gaps, a dot for a value between gaps."""
+    paths: dict[str, list[str]] = {"bridge": [], "": [], "dot": []}
     kept = thin(series.values)
-    known = [series.values[k] is not None for k in kept]
-    for place, k in enumerate(kept):
-        if not known[place]:
+    known = [place for place, k in enumerate(kept) if series.values[k] is not None]
+    spots = {place: (x(xs[kept[place]]), y(series.values[kept[place]])) for place in known}
+    for before, place in zip([None, *known], known):
+        (at_x, at_y), joined = spots[place], before == place - 1 if before is not None else False
+        if joined:
+            paths[""].append(f"H{at_x}V{at_y}" if series.stepped else f"L{at_x} {at_y}")
             continue
-        at = f"{x(xs[k])} {y(series.values[k])}"
-        if place and known[place - 1]:
-            path.append(f"H{x(xs[k])}V{y(series.values[k])}" if series.stepped else f"L{at}")
-        elif place + 1 < len(kept) and known[place + 1]:
-            path.append(f"M{at}")
-        else:
-            dots.append(f"M{at}h.01")
-    return "".join(f'<path class="{style}" d="{"".join(part)}"/>'
-                   for style, part in ((series.style, path), (f"{series.style} dot", dots)) if part)
+        if before is not None:
+            paths["bridge"].append(f"M{spots[before][0]} {spots[before][1]}L{at_x} {at_y}")
+        paths["" if place + 1 in spots else "dot"].append(f"M{at_x} {at_y}" + ("" if place + 1 in spots else "h.01"))
+    return "".join(f'<path class="{f"{series.style} {kind}".strip()}" d="{"".join(part)}"/>'
+                   for kind, part in paths.items() if part)
 
 
 def _runs(levels: Sequence[int]) -> list[tuple[int, int, int]]:
