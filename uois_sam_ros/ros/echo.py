@@ -93,7 +93,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, bytes):
         return str(value[0])
     if not hasattr(value, "__len__"):
-        return str(value).lower() if isinstance(value, bool) else f"{value:.9g}" if isinstance(value, float) else str(value)
+        return f"{value:.9g}" if isinstance(value, float) else str(value).lower()
     items = [_scalar(item) for item in (value if len(value) <= 2 * SHOWN else [*value[:SHOWN], *value[-SHOWN:]])]
     if len(value) <= 2 * SHOWN:
         return f"[{', '.join(items)}]"
@@ -114,10 +114,10 @@ def _size(value: Any) -> int:
 def _subscribe(api: Any, node: Any, topic: str, timeout_s: float) -> queue.Queue:
     """Return the queue that gets what is published on ``topic``."""
     name, until = node.resolve_topic_name(topic), time.monotonic() + timeout_s
-    while not (kinds := dict(node.get_topic_names_and_types()).get(name)):
+    while not (kinds := (known := dict(node.get_topic_names_and_types())).get(name)):
         if time.monotonic() > until or not api.ok():
             raise RosError(f"echo: expected the topic {name}, got no one who has it within {timeout_s:g} s; check "
-                           f"ROS_DOMAIN_ID and RMW_IMPLEMENTATION; there are: {list_topics(node)}")
+                           f"ROS_DOMAIN_ID and RMW_IMPLEMENTATION; there are {', '.join(known)}")
         time.sleep(0.05)
     offers = [info.qos_profile for info in node.get_publishers_info_by_topic(name)]
     reliable = all(offer.reliability == api.ReliabilityPolicy.RELIABLE for offer in offers)
@@ -170,7 +170,7 @@ def _rate_line(stamps_s: list[float], size: int, ages_ms: list[float]) -> str:
         return f"{count} messages in the last second"
     rate = (count - 1) / max(stamps_s[-1] - stamps_s[0], 1e-9)
     age = f", age {sorted(ages_ms)[len(ages_ms) // 2]:.1f} ms" if ages_ms else ""
-    return f"{rate:.2f} Hz, {size / count / 1e6:.3f} MB each, {size * rate / count / 1e6:.2f} MB/s{age}"
+    return f"{rate:.2f} Hz, {size / count:,.0f} bytes each, {size * rate / count / 1e6:.2f} MB/s{age}"
 
 
 def _spin(api: Any, executor: Any) -> None:

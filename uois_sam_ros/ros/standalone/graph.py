@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import RosError
 from . import dds, idl, qos as quality
 from .messages import message
 from .names import ros_type
@@ -89,9 +90,12 @@ class Graph:
         """Take in what others announced since the last call."""
         with self._lock:
             while (taken := dds.take(self.reader)) is not None:
-                data, _ = taken
-                if data is not None:
-                    self._learn(idl.decode(data, KIND))
+                if taken[0] is None:
+                    continue
+                try:
+                    self._learn(idl.decode(taken[0], KIND))
+                except RosError:
+                    continue  # a participant that says nonsense has no nodes for us
             if len(self._owners) > 64:
                 alive = {bytes(item.key) for item in self._read(_PARTICIPANTS)}
                 self._owners = {guid: owned for guid, owned in self._owners.items() if guid in alive}

@@ -9,7 +9,7 @@ from enum import IntEnum
 from ...errors import RosError
 from .dds import INFINITE, library
 
-#: A reliable writer whose reader stalls gives up on a sample after this time, so that the node lives on.
+#: A reliable KEEP_ALL writer whose reader stalls gives up on a sample after this time, so that the node lives on.
 MAX_BLOCKING_NS = 100_000_000
 
 

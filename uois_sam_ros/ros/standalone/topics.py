@@ -20,7 +20,8 @@ _WARN_EVERY_S = 10.0
 class Publisher:
     """Publishes messages of one type; ``publish`` may be called from any thread.
 
-    A reliable subscriber that stalls costs the message after 0.1 s, never the thread.
+    A subscriber that stalls holds nobody up: with KEEP_LAST it misses messages, with KEEP_ALL they are
+    dropped after 0.1 s.
     """
 
     def __init__(self, participant: Participant, cls: type, topic: str, profile: QoSProfile, logger: Any) -> None:
