@@ -27,7 +27,7 @@ SYNTH = ["mujoco>=3.2", "embreex>=2.17.7", "scipy>=1.11"]
 PATHTRACE = ["mitsuba>=3.6"]
 #: The node without a ROS install; the version is pinned because its inner interface is used.
 DDS = ["cyclonedds==11.0.1"]
-TEST = ["pytest>=8", "setuptools>=68", "wheel", *TRAIN, *SYNTH, *DDS]
+TEST = ["pytest>=8", "setuptools>=68", "wheel", "pycocotools>=2.0.8", *TRAIN, *SYNTH, *DDS]
 
 setup(
     name=NAME,

@@ -96,8 +96,8 @@ def test_images_without_annotations_are_not_labelled(tmp_path):
     assert empty.truth is not None and empty.truth.max() == 0
 
 
-@pytest.mark.parametrize(("numbers", "expected"), [((5, 9), (5, 9)), ((5, 5), (1, 2)), ((5, None), (1, 2)), ((0, 3), (1, 2)),
-                                                   ((5, 70000), (1, 2))])
+@pytest.mark.parametrize(("numbers", "expected"), [
+    ((5, 9), (5, 9)), ((5, 5), (1, 2)), ((5, None), (1, 2)), ((0, 3), (1, 2)), ((5, 70000), (1, 2))])
 def test_label_ids(tmp_path, numbers, expected):
     annotations = [annotation(k, 1, 8 * k, **({} if n is None else {"label_id": n})) for k, n in enumerate(numbers)]
     write(tmp_path, [image(1)], annotations)
@@ -107,7 +107,8 @@ def test_label_ids(tmp_path, numbers, expected):
 @pytest.mark.parametrize(("change", "message"), [
     ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "05"}}, "annotation 2: expected runs that add up to 64x48"),
     ({"segmentation": {"size": [24, 32], "counts": [768]}}, "expected a mask of 64x48 like the picture, got 32x24"),
-    ({"segmentation": [[1, 2]]}, "three corners or more"), ({"segmentation": "abc"}, "run-length code or polygons, got str")])
+    ({"segmentation": [[1, 2]]}, "three corners or more"),
+    ({"segmentation": "abc"}, "run-length code or polygons, got str")])
 def test_a_damaged_mask_refuses_its_frame_alone(tmp_path, change, message):
     write(tmp_path, [image(1), image(2)], [annotation(1, 1, 0), annotation(2, 1, 8, **change), annotation(3, 2, 0)])
     first, second = Coco(tmp_path)
@@ -168,8 +169,8 @@ def test_depth_and_camera(tmp_path):
 
 
 @pytest.mark.parametrize(("file", "picture"), [
-    ("annotations.json", "1.png"), ("annotations.json", "images/1.png"), ("annotations/instances_default.json", "images/1.png"),
-    ("annotations/instances_default.json", "1.png"), ("_annotations.coco.json", "1.png")])
+    ("annotations.json", "1.png"), ("annotations.json", "images/1.png"), ("_annotations.coco.json", "1.png"),
+    ("annotations/instances_default.json", "images/1.png"), ("annotations/instances_default.json", "1.png")])
 def test_layouts_of_annotation_tools(tmp_path, file, picture):
     save(tmp_path / picture, color())
     coco_json(tmp_path / file, [image(1)], [annotation(1, 1, 0)])

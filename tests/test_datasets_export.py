@@ -119,7 +119,8 @@ def test_command_on_predictions(tmp_path, capsys):
     assert main(["segment", str(tmp_path / "desk"), "--out", str(tmp_path / "found"), "--preset", "geometry"]) == 0
     (tmp_path / "found/desk/b_label.png").unlink()
     out = tmp_path / "edit"
-    assert main(["dataset", "to-coco", str(tmp_path / "desk"), "--labels", str(tmp_path / "found"), "--out", str(out)]) == 1
+    export = ["dataset", "to-coco", str(tmp_path / "desk"), "--labels", str(tmp_path / "found"), "--out"]
+    assert main([*export, str(out)]) == 1
     streams = capsys.readouterr()
     assert "1 frames, 1 of them labelled with 3 objects, 1 refused" in streams.out
     assert "refused desk/b: " in streams.err and "b_label.png: expected a readable image file" in streams.err
@@ -129,6 +130,5 @@ def test_command_on_predictions(tmp_path, capsys):
     scores = [item["score"] for item in json.loads((out / "annotations.json").read_text())["annotations"]]
     assert all(0 < score <= 1 for score in scores)
     (tmp_path / "found/desk/a.json").write_text("[]")
-    assert main(["dataset", "to-coco", str(tmp_path / "desk"), "--labels", str(tmp_path / "found"),
-                 "--out", str(tmp_path / "e2")]) == 1
+    assert main([*export, str(tmp_path / "again")]) == 1
     assert "expected the instances that 'uois-sam segment' wrote" in capsys.readouterr().err

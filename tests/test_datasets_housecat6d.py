@@ -33,7 +33,8 @@ def write(root: Path, frames: dict[str, int], *, indexed=True) -> Path:
 
 @pytest.mark.parametrize("indexed", [True, False])
 def test_frames(tmp_path, indexed):
-    dataset = HouseCat6D(write(tmp_path, {"test_scene1": 11, "scene02": 1, "val_scene2": 1, "scene10": 1}, indexed=indexed))
+    scenes = {"test_scene1": 11, "scene02": 1, "val_scene2": 1, "scene10": 1}
+    dataset = HouseCat6D(write(tmp_path, scenes, indexed=indexed))
     assert [dataset.where(k) for k in range(len(dataset))] == [
         ("scene02", "000000"), ("scene10", "000000"), ("val_scene2", "000000"), ("test_scene1", "000000"),
         ("test_scene1", "000010")]
@@ -44,7 +45,8 @@ def test_frames(tmp_path, indexed):
     assert sample.tags == {"split": "test"}
 
 
-@pytest.mark.parametrize(("words", "count"), [(["test"], 2), (["test", "all"], 11), (["train"], 1), (["all"], 13), ([], 4)])
+@pytest.mark.parametrize(("words", "count"), [
+    (["test"], 2), (["test", "all"], 11), (["train"], 1), (["all"], 13), ([], 4)])
 def test_words(tmp_path, words, count):
     write(tmp_path, {"test_scene1": 11, "scene02": 1, "val_scene2": 1})
     assert len(HouseCat6D(tmp_path, words)) == count

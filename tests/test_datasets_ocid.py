@@ -143,7 +143,7 @@ def test_sequences_out_of_place_are_counted(tmp_path):
     save_triple(tmp_path / "extra" / "seq07", FOLDERS, "a", ids(1, 2))
     dataset = Ocid(tmp_path)
     assert len(dataset) == 2 and dataset.tally.count(MISPLACED) == 1
-    assert MISPLACED in dataset.inventory().remarks[0]
+    assert MISPLACED in dataset.notes[0]
 
 
 def test_what_is_no_ocid(tmp_path):

@@ -18,10 +18,11 @@ CAMERA = {"fx": 1000.0, "fy": 1001.0, "cx": 31.5, "cy": 23.5, "width": 64, "heig
 SMALL = (16, 16)
 
 
-def write(root: Path, frames: dict[str, int], *, camera=CAMERA, shape=SMALL, scale=0.001) -> Path:
+def write(root: Path, frames: dict[str, int], *, camera=CAMERA, scale=0.001) -> Path:
+    label = ids(1, 5, shape=SMALL)
     for sequence, count in frames.items():
         for k in range(count):
-            save_triple(root / sequence, ("rgb", "depth", "mask"), f"{k:06d}", ids(1, 5, shape=shape), seed=k, scale=scale)
+            save_triple(root / sequence, ("rgb", "depth", "mask"), f"{k:06d}", label, seed=k, scale=scale)
         if camera is not None:
             (root / sequence / "scene_camera.json").write_text(json.dumps({"rgb": camera, "pol": {}}))
     return root

@@ -88,26 +88,34 @@ def test_which_centres_lie_inside(polygon, pixels):
     assert polygons_to_mask([polygon], (8, 8), "m").sum() == pixels
 
 
-@pytest.mark.parametrize(("code", "message"), [
-    ({"size": [4, 4], "counts": "08"}, r"add up to 4x4 pixels, got 8"), ({"size": [4, 4]}, "with size and counts"),
-    ({"size": [4], "counts": "0"}, "with size and counts"), ({"size": [4, 4], "counts": "\x7f"}, "with size and counts"),
-    ({"size": [4, 4], "counts": "W"}, "with size and counts"), ({"size": [4, 4], "counts": [-1, 17]}, "add up to"),
-    ({"size": [4, 4], "counts": ["a"]}, "with size and counts"), ({"size": [4, 4], "counts": ""}, "add up to"),
-    ({"size": [4, 4], "counts": "日"}, "with size and counts"), ({"size": [1, 1], "counts": [[1]]}, "add up to"), (7, "got 7")])
+NO_CODE, OTHER_SUM = "expected a run-length code with size and counts", "expected runs that add up to 4x4 pixels"
+
+
+@pytest.mark.parametrize(("counts", "message"), [
+    ("08", f"{OTHER_SUM}, got 8"), ("", OTHER_SUM), ([-1, 17], OTHER_SUM), ([[16]], OTHER_SUM), ("\x7f", NO_CODE),
+    ("W", NO_CODE), (["a"], NO_CODE), ("日", NO_CODE), (None, NO_CODE)])
+def test_damaged_counts(counts, message):
+    with pytest.raises(InputError, match=f"a.png, annotation 3: {message}"):
+        decode_mask({"size": [4, 4], "counts": counts}, "a.png, annotation 3")
+
+
+@pytest.mark.parametrize(("code", "message"), [({"size": [4, 4]}, NO_CODE), ({"size": [4], "counts": "0"}, NO_CODE),
+                                               (7, f"{NO_CODE}, got 7")])
 def test_damaged_codes(code, message):
     with pytest.raises(InputError, match=message):
         decode_mask(code, "a.png, annotation 3")
 
 
-@pytest.mark.parametrize(("polygon", "message"), [([1, 2, 3, 4], "three corners or more, got 2"), ([1, 2, 3], "flat lists"),
-                                                  (["a"] * 6, "flat lists"), (3, "flat lists"), ([float("nan")] * 6, "three corners")])
+@pytest.mark.parametrize(("polygon", "message"), [
+    ([1, 2, 3, 4], "three corners or more, got 2"), ([1, 2, 3], "flat lists"), (["a"] * 6, "flat lists"),
+    (3, "flat lists"), ([float("nan")] * 6, "three corners")])
 def test_damaged_polygons(polygon, message):
     with pytest.raises(InputError, match=message):
         polygons_to_mask([polygon], (4, 4), "m")
 
 
 def test_pycocotools_agrees():
-    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed: codes are checked by hand alone")
+    coco = pytest.importorskip("pycocotools.mask", reason="no pycocotools: codes are checked by hand alone")
     for mask in masks():
         theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
         assert encode_mask(mask)["counts"] == theirs["counts"].decode()

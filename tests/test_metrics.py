@@ -52,16 +52,16 @@ BY_HAND = [
     ("hole filled", label((5, 5, 15, 15)), RING, (0.84, 1, 168 / 184), (1, 40 / 56, 5 / 6), 1),
     ("hole found where there is none", RING, label((5, 5, 15, 15)), (1, 0.84, 168 / 184), (40 / 56, 1, 5 / 6), 1),
     # 100 pixels each; contours 19 in the left corner, 10 + 10 in the right one
-    ("one of two", label((0, 0, 10, 10)), label((0, 0, 10, 10), (20, 0, 30, 10)), (1, 0.5, 2 / 3), (1, 19 / 39, 19 / 29),
-     0.5),
+    ("one of two", label((0, 0, 10, 10)), label((0, 0, 10, 10), (20, 0, 30, 10)), (1, 0.5, 2 / 3),
+     (1, 19 / 39, 19 / 29), 0.5),
     # Dice 200 / 320 with the left, 240 / 340 with the right one, which is matched: 120 of 220 pixels. Contours 31, and
     # 19 + 31; near the matched one: 12 of the bottom, 9 more of the right, 2 where the left side meets the bottom
     ("two merged", label((0, 0, 22, 10)), label((0, 0, 10, 10), (10, 0, 22, 10)), (6 / 11, 6 / 11, 6 / 11),
      (23 / 31, 23 / 50, 46 / 81), 0),
     ("later on top as in the truth", flatten_masks([LEFT, RIGHT], SMALL), HALVES, (1, 1, 1), (1, 1, 1), 1),
-    # the other order: 100 and 50 pixels against 50 and 100, 50 of each pair shared; Dice 2 / 3. Contours 19 + 24 against
-    # 14 + 29. Near, left pair: 5 of the bottom, and (5, 9) here, (4, 8) there, which touch; right pair: 5 of the bottom
-    # and 9 of the right, (9, 9), and (9, 8) here, (8, 9) there
+    # the other order: 100 and 50 pixels against 50 and 100, 50 of each pair shared; Dice 2 / 3. Contours 19 + 24
+    # against 14 + 29. Near, left pair: 5 of the bottom, and (5, 9) here, (4, 8) there, which touch; right pair: 5 of
+    # the bottom and 9 of the right, (9, 9), and (9, 8) here, (8, 9) there
     ("later on top in the other order", flatten_masks([RIGHT, LEFT], SMALL), HALVES, (2 / 3, 2 / 3, 2 / 3),
      (22 / 43, 22 / 43, 22 / 43), 0),
     ("2 px off at a radius of 2", label((52, 0, 92, 240), shape=TWO), label((50, 0, 90, 240), shape=TWO),

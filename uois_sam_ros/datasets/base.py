@@ -33,14 +33,12 @@ class Inventory:
         published: frames there should be; ``None`` = not published.
         groups: source -> frames found.
         missing: one phrase each for what is named and not there (sequences, scenes, files).
-        remarks: other things to know.
     """
 
     found: int
     published: int | None
     groups: Mapping[str, int]
     missing: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -122,8 +120,7 @@ class Dataset(ABC):
     def inventory(self) -> Inventory:
         """Compare what is there with what was published; opens no picture."""
         groups = Counter(self.where(index)[0] for index in range(len(self)))
-        return Inventory(len(self), self.info.published.get(",".join(self.words)), dict(groups), self.missing(),
-                         tuple(self.notes))
+        return Inventory(len(self), self.info.published.get(",".join(self.words)), dict(groups), self.missing())
 
     def missing(self) -> tuple[str, ...]:
         """Name what should be there and is not."""

@@ -83,7 +83,9 @@ class Coco(Dataset):
         """
         values, scale = image.get("intrinsics"), image.get("depth_scale")
         try:
-            intrinsics = None if values is None else Intrinsics(*(float(values[key]) for key in ("fx", "fy", "cx", "cy")))
+            intrinsics = None
+            if values is not None:
+                intrinsics = Intrinsics(*(float(values[key]) for key in ("fx", "fy", "cx", "cy")))
             return intrinsics, None if scale is None else float(scale)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{image['file_name']}: expected intrinsics with fx, fy, cx, cy and depth_scale as a "

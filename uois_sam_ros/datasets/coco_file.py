@@ -1,13 +1,14 @@
 """A COCO annotation file of any size: its images in memory, its annotations read from the file when asked for.
 
 The file is scanned once, element by element, and only the place of each annotation is kept: 45,000 images with a
-million masks stay below 100 MB, and processes that read in parallel share nothing but the file.
+million masks take some tens of megabytes, and processes that read in parallel share nothing but the file.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,10 @@ class CocoFile:
         return found
 
 
-def _scan(data: mmap.mmap) -> tuple[list[dict[str, Any]], list[Any], list[Any], list[tuple[int, int]]]:
-    """Return images, and of every annotation image_id, id and (start, size) in bytes."""
+def _scan(data: mmap.mmap) -> tuple[list[dict[str, Any]], list[Any], list[Any], array]:
+    """Return images, and of every annotation image_id, id and (flat) start and size in bytes."""
     images: list[dict[str, Any]] = []
-    image_ids, ids, places = [], [], []
+    image_ids, ids, places = [], [], array("q")
     reader, listed = _Reader(data), False
     for key in reader.keys():
         if key == "images":
@@ -96,7 +97,7 @@ def _scan(data: mmap.mmap) -> tuple[list[dict[str, Any]], list[Any], list[Any], 
                 if isinstance(item, dict):
                     image_ids.append(item.get("image_id"))
                     ids.append(item.get("id"))
-                    places.append((start, size))
+                    places.extend((start, size))
         else:
             reader.value()
     if not listed:

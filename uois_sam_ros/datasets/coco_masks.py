@@ -50,7 +50,8 @@ def paint(annotations: Sequence[dict[str, Any]], shape: tuple[int, int], what: s
     objects, without_mask = [], 0
     for annotation in annotations:
         where = f"{what}, annotation {annotation.get('id')}"
-        code = annotation.get(mask_key) if mask_key else annotation.get("visible_mask") or annotation.get("segmentation")
+        keys = (mask_key,) if mask_key else ("visible_mask", "segmentation")
+        code = next((annotation[key] for key in keys if annotation.get(key)), None)
         if not code:
             without_mask += 1
             boxes |= _box(annotation.get("bbox"), shape)

@@ -38,7 +38,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         handler=run_list)
     check = actions.add_parser("check", help="compare with the published count, name what is missing, read samples")
     _add_dataset(check)
-    check.add_argument("--samples", type=int, default=10, metavar="N", help="frames to read whole; 0 = all (default 10)")
+    check.add_argument("--samples", type=int, default=10, metavar="N",
+                       help="frames to read whole; 0 = all (default 10)")
     check.set_defaults(handler=run_check)
     preview = actions.add_parser("preview", help="a picture of some frames: colour, depth, labels")
     _add_dataset(preview)
@@ -47,7 +48,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     preview.set_defaults(handler=run_preview)
     to_coco = actions.add_parser("to-coco", help="write labels as COCO annotations, to mend them in any tool")
     options.add_input_options(to_coco)
-    to_coco.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for annotations and pictures")
+    to_coco.add_argument("--out", type=Path, required=True, metavar="DIR",
+                         help="new folder for annotations and pictures")
     to_coco.add_argument("--labels", type=Path, metavar="DIR",
                          help="output folder of 'uois-sam segment': take its labels instead of those of INPUT")
     to_coco.add_argument("--polygons", action="store_true", help="outlines in place of run-length codes")

@@ -18,7 +18,8 @@ SPLITS = {"train": range(0, 100), "test_seen": range(100, 130), "test_similar": 
 _GROUPS = ("train", "test_seen", "test_similar", "test_novel")
 FRAMES_PER_SCENE = 256
 #: Used where a scene lacks camK.npy; get_camera_intrinsic() of graspnetAPI, at 1280x720.
-DEFAULTS = {"realsense": Intrinsics(927.17, 927.37, 651.32, 349.62), "kinect": Intrinsics(631.55, 631.21, 638.43, 366.50)}
+DEFAULTS = {"realsense": Intrinsics(927.17, 927.37, 651.32, 349.62),
+            "kinect": Intrinsics(631.55, 631.21, 638.43, 366.50)}
 NO_CAMERA_FILE = "no camK.npy: intrinsics of graspnetAPI taken"
 
 

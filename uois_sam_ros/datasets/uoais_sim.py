@@ -22,7 +22,8 @@ class UoaisSim(Coco):
 
     info = DatasetInfo(
         name="uoais-sim", title="UOAIS-Sim",
-        layout="annotations/coco_anns_uoais_sim_{train,val}.json (or {train,val}.json) with {train,val}/{bin,tabletop}/",
+        layout="annotations/coco_anns_uoais_sim_{train,val}.json (or {train,val}.json) with "
+               "{train,val}/{bin,tabletop}/",
         follows="adet/data/uoais.py of gist-ailab/uoais",
         truth="visible_mask of each annotation; segmentation holds the amodal mask and is not used",
         camera="640x480; depth uint16 in tenths of a millimetre (the public loaders clip it to 2500..15000, real depth "
