@@ -10,8 +10,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import scipy.io
-from PIL import Image
+import pytest
+
+scipy_io = pytest.importorskip("scipy.io", reason="planners read .mat files with scipy: the test extra")
+Image = pytest.importorskip("PIL.Image", reason="planners read pictures with pillow: the test extra")
 
 GRASPNET_WH = (1280.0, 720.0)
 
@@ -44,7 +46,7 @@ def load_graspness(root: Path, scene: int, camera: str, frame: int, points: int 
     """GSNet's inference: tree -> network input; ``workspace`` and ``cloud`` are added for the tests."""
     folder, stem = root / "scenes" / f"scene_{scene:04d}" / camera, f"{frame:04d}"
     depth, seg = open_image(folder / "depth" / f"{stem}.png"), open_image(folder / "label" / f"{stem}.png")
-    meta = scipy.io.loadmat(folder / "meta" / f"{stem}.mat")
+    meta = scipy_io.loadmat(folder / "meta" / f"{stem}.mat")
     cloud = graspnet_cloud(depth, meta)
     transform = np.load(folder / "cam0_wrt_table.npy") @ np.load(folder / "camera_poses.npy")[frame]
     mask = (depth > 0) & box_around_labels(cloud, seg, transform)
@@ -60,7 +62,7 @@ def load_graspness_objects(root: Path, scene: int, camera: str, frame: int, meth
     masks = open_image(root / f"{method}_mask" / f"scene_{scene:04d}" / camera / f"{stem}.png")
     whole = load_graspness(root, scene, camera, frame)["workspace"]
     cloud = graspnet_cloud(open_image(folder / "depth" / f"{stem}.png"),
-                           scipy.io.loadmat(folder / "meta" / f"{stem}.mat"))[whole]
+                           scipy_io.loadmat(folder / "meta" / f"{stem}.mat"))[whole]
     found = {}
     for value in np.unique(masks):
         own = cloud[masks[whole] == value]
@@ -89,7 +91,7 @@ def load_baseline_demo(folder: Path, points: int = 20000) -> dict:
     """The demo of graspnet-baseline: the mask of the file, anded with depth, indexes the cloud."""
     color = np.array(Image.open(folder / "color.png"), dtype=np.float32) / 255.0
     depth, workspace = open_image(folder / "depth.png"), open_image(folder / "workspace_mask.png")
-    meta = scipy.io.loadmat(folder / "meta.mat")
+    meta = scipy_io.loadmat(folder / "meta.mat")
     cloud = graspnet_cloud(depth, meta)
     mask = workspace & (depth > 0)
     kept, colors = cloud[mask], color[mask]  # an integer mask picks whole rows here

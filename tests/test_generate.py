@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("embreex", reason="generation needs embreex: pip install embreex")
+pytest.importorskip("mujoco", reason="generation needs mujoco: pip install mujoco")
+
 from uois_sam_ros.errors import BackendError, ConfigError, InputError
 from uois_sam_ros.synthetic import generate as generation
 from uois_sam_ros.synthetic.generate import generate, to_frame
@@ -14,9 +17,6 @@ from uois_sam_ros.synthetic.preview import colour_depth, colour_labels, montage
 from uois_sam_ros.synthetic.sensor import HOLDOUT_SENSOR, SENSORS
 from uois_sam_ros.datasets.shards import MANIFEST, ShardReader
 from uois_sam_ros.synthetic.shapes import HOLDOUT_FAMILIES, TRAIN_FAMILIES
-
-pytest.importorskip("embreex", reason="generation needs embreex: pip install embreex")
-pytest.importorskip("mujoco", reason="generation needs mujoco: pip install mujoco")
 
 SMALL = {"views_per_scene": 2, "width": 96, "height": 72, "progress": False}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graspscenes import make_view
-from scipy.spatial.transform import Rotation
 
 from uois_sam_ros.errors import FrameError
 from uois_sam_ros.grasping.grasps import grasp_rows, on_objects, poses
+
+transform = pytest.importorskip("scipy.spatial.transform", reason="the reference needs scipy: the test extra")
 
 
 def row(score, point, rotation=np.eye(3)):
@@ -43,13 +44,14 @@ def test_rows_that_are_refused(wrong, message):
 def test_quaternions_are_those_of_the_rotation_matrices():
     """Random turns, and half turns, for which the trace alone is no help."""
     rng = np.random.default_rng(0)
-    turns = Rotation.from_quat([*rng.normal(size=(200, 4)), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1),
+    turns = transform.Rotation.from_quat([
+        *rng.normal(size=(200, 4)), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1),
                                 (1, 1, 0, 0), (0, 1, 1, 0)])
     rows = np.array([row(0.5, (1, 2, 3), matrix) for matrix in turns.as_matrix()])
     points, quaternions = poses(rows)
     assert points.tolist() == [[1, 2, 3]] * 206
     assert np.linalg.norm(quaternions, axis=1) == pytest.approx(1)
-    assert np.abs(Rotation.from_quat(quaternions).as_matrix() - turns.as_matrix()).max() < 1e-9
+    assert np.abs(transform.Rotation.from_quat(quaternions).as_matrix() - turns.as_matrix()).max() < 1e-9
     assert poses(np.empty((0, 17)))[1].shape == (0, 4)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import linear_sum_assignment
 
 from uois_sam_ros.replay.assignment import assign
 from uois_sam_ros.replay.boundary import contour, dilate, tolerance_radius
 from uois_sam_ros.replay.metrics import flatten_masks, mean_scores, score_frame
+
+optimize = pytest.importorskip("scipy.optimize", reason="the reference solution needs scipy: the test extra")
 
 
 def label(*boxes: tuple[int, int, int, int], shape=(20, 30)) -> np.ndarray:
@@ -243,7 +244,7 @@ def test_assignment_is_optimal(seed):
     if seed % 3 == 0:
         cost = np.round(cost)  # many ties
     rows, columns = assign(cost)
-    best = cost[linear_sum_assignment(cost)].sum()
+    best = cost[optimize.linear_sum_assignment(cost)].sum()
     assert cost[rows, columns].sum() == pytest.approx(best)
     assert len(set(rows)) == len(set(columns)) == min(cost.shape)
     assert (np.diff(rows) > 0).all()

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+pytest.importorskip("embreex", reason="ray casting needs embreex: pip install embreex")
+
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.synthetic.model import MATERIALS, Camera, Light, ObjectModel, Piece, Placed, Scene, Surface
 from uois_sam_ros.synthetic.render import Renderer, camera_rays
 from uois_sam_ros.synthetic.textures import KINDS, ImageTexture, dress, random_texture
-
-pytest.importorskip("embreex", reason="ray casting needs embreex: pip install embreex")
 
 WIDTH, HEIGHT = 80, 60
 CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="rendered pictures need scipy: the synth extra")
+
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.synthetic.model import MATERIALS, Camera, Render
 from uois_sam_ros.synthetic.render import GlassRender

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="shapes need scipy: the synth extra")
+
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.synthetic import primitives
 from uois_sam_ros.synthetic.model import MATERIALS, ObjectModel, Piece
