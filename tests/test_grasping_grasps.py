@@ -44,9 +44,8 @@ def test_rows_that_are_refused(wrong, message):
 def test_quaternions_are_those_of_the_rotation_matrices():
     """Random turns, and half turns, for which the trace alone is no help."""
     rng = np.random.default_rng(0)
-    turns = transform.Rotation.from_quat([
-        *rng.normal(size=(200, 4)), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1),
-                                (1, 1, 0, 0), (0, 1, 1, 0)])
+    corners = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 0, 0), (0, 1, 1, 0)]
+    turns = transform.Rotation.from_quat([*rng.normal(size=(200, 4)), *corners])
     rows = np.array([row(0.5, (1, 2, 3), matrix) for matrix in turns.as_matrix()])
     points, quaternions = poses(rows)
     assert points.tolist() == [[1, 2, 3]] * 206
