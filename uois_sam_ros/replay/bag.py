@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import FrameError, InputError, UoisError
+from ..ros.convert import decode_color, decode_depth, decode_intrinsics, decode_label, header_stamp_ns
+from ..ros.sync import Matched, NearestSync
 from ..types import Frame
 from .bag_messages import BagFile
-from ..ros.convert import decode_color, decode_depth, decode_intrinsics, decode_label, header_stamp_ns
 from .sources import InputOptions, Sample
-from ..ros.sync import Matched, NearestSync
 from .topics import Topics, choose_topics, list_topics
 
 #: 16UC1 depth is in millimetres (REP 118).
@@ -126,7 +126,10 @@ class BagInput:
         depth_m = truth = None
         intrinsics = self._options.intrinsics
         if intrinsics is None and info is not None and topics.depth:  # colour alone needs none
-            intrinsics = decode_intrinsics(self._decode(topics.info, info), color.shape[:2], topics.info)
+            try:
+                intrinsics = decode_intrinsics(self._decode(topics.info, info), color.shape[:2], topics.info)
+            except FrameError as error:
+                raise FrameError(f"{error} with --intrinsics") from error
         if topics.depth:
             message = self._decode(topics.depth, match.others["depth"][1])
             depth_m = decode_depth(message, self._options.depth_scale or DEPTH_SCALE, topics.depth)
