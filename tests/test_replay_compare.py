@@ -28,7 +28,8 @@ def test_difference_and_interval():
     assert set(changes) == {"overlap F, %", "boundary F, %", "%75, %", "over-segmentation, %", "merged, %",
                             "frame-to-frame IoU, %", "total, ms"}  # convert is in one of them alone
     gain = changes["overlap F, %"]
-    assert (gain.frames, gain.before, gain.difference.mean) == (30, pytest.approx(100 * VALUES.mean()), pytest.approx(5))
+    assert (gain.frames, gain.before, gain.difference.mean) == (
+        30, pytest.approx(100 * VALUES.mean()), pytest.approx(5))
     assert (gain.verdict, changes["total, ms"].verdict) == ("better", "worse")
     assert changes["merged, %"].verdict == "no difference shown"
     assert [round(value, 6) for _, value in found.per_frame] == [5.0] * 30
@@ -44,8 +45,8 @@ def test_a_loss_and_a_gain_of_what_should_be_low():
 def test_only_common_frames_count():
     other = report(*(frame(k, 0.5) for k in range(10)), frame(10, outcome="refused", scores=None))
     found = compare(BEFORE, other)
-    assert ({change.frames for change in found.changes if "F, %" in change.name}, found.only_before, found.only_after) == (
-        {10}, 20, 0)
+    assert {change.frames for change in found.changes if "F, %" in change.name} == {10}
+    assert (found.only_before, found.only_after) == (20, 0)
     assert "answered by the other run only: 20 frames; by this run only: 0" in format_comparison(found)
 
 
@@ -71,8 +72,8 @@ def test_text():
 
 
 @pytest.mark.parametrize(("before", "message"), [
-    (report(frame(0, stamp_ns=START_NS + 1)), "a.json: expected a replay of 'kitchen', got one of 'kitchen': frame 000000 "
-     f"has stamp {START_NS + 1} there and {START_NS} here; replay the same recording"),
+    (report(frame(0, stamp_ns=START_NS + 1)), "a.json: expected a replay of 'kitchen', got one of 'kitchen': frame "
+     f"000000 has stamp {START_NS + 1} there and {START_NS} here; replay the same recording"),
     (report(frame(700), setup=replace(SETUP, recording="hall")), "got one of 'hall' with no frame in common"),
     (report(frame(0, outcome="refused", scores=None)), "expected frames that both replays answered, got none among 0"),
 ])

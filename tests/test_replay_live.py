@@ -46,8 +46,8 @@ def test_over_the_wire(recording, tmp_path, capsys):
     base = ["replay", str(recording), "--preset", "geometry"]
     assert main([*base, "--json", str(tmp_path / "a.json")]) == 0
     capsys.readouterr()
-    assert main([*base, "--live", "--rate", "0.5", "--max-frames", "10", "--against", str(tmp_path / "a.json"), "--json",
-                 str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]) == 0
+    assert main([*base, "--live", "--rate", "0.5", "--max-frames", "10", "--against", str(tmp_path / "a.json"),
+                 "--json", str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]) == 0
     out = capsys.readouterr().out
     offline, wired = read_report(tmp_path / "a.json"), read_report(tmp_path / "b.json")
     count = wired.accounting
@@ -105,7 +105,8 @@ def test_what_the_listener_keeps(graph):
         (array, "/diagnostics"), (image, "~/label")))
     try:
         assert listener.wait_for(lambda: all(p.get_subscription_count() for p in (health, labels)), 30)
-        for number, notices in enumerate(({"notice_old": "no publisher"}, {"notice_old": "no publisher", "notice_new": "cut"})):
+        old = {"notice_old": "no publisher"}
+        for number, notices in enumerate((old, {**old, "notice_new": "cut"})):
             for name in ("/a/n: segmentation", "/a/n2: segmentation"):
                 values = [pair(key=key, value=value if name.startswith("/a/n:") else "another node's")
                           for key, value in notices.items()]
@@ -119,7 +120,8 @@ def test_what_the_listener_keeps(graph):
             assert listener.wait_for(lambda: len(listener.answers().labels) == number + 1, 30)
         assert listener.wait_for(lambda: len(listener.answers().notices) == 2, 30)
         answers = listener.answers()
-        assert set(answers.labels) == {5_000_000_000, 6_000_000_000} and answers.labels[5_000_000_000].label().shape == (2, 3)
+        assert set(answers.labels) == {5_000_000_000, 6_000_000_000}
+        assert answers.labels[5_000_000_000].label().shape == (2, 3)
         assert sorted(answers.notices)[0] == "cut" and "8UC3" in sorted(answers.notices)[1]
         assert not listener.deactivate(0.2)
     finally:
@@ -129,7 +131,8 @@ def test_what_the_listener_keeps(graph):
 
 def test_scoring_of_what_was_heard(tmp_path):
     """Four images sent: one answered, one lost, one unpaired, one unreadable; a label that fits none of them."""
-    messages = [m for m in bags.raw_messages(4) if not (m[0] == bags.DEPTH and m[1] == START_NS + 2 * PERIOD_NS + 4_000_000)]
+    gap_ns = START_NS + 2 * PERIOD_NS + 4_000_000
+    messages = [m for m in bags.raw_messages(4) if m[:2] != (bags.DEPTH, gap_ns)]
     for topic, stamp, message in messages:
         if topic == COLOR and stamp == START_NS + 3 * PERIOD_NS:
             message.data = message.data[:10]
@@ -147,19 +150,23 @@ def test_scoring_of_what_was_heard(tmp_path):
     assert [frame.outcome for frame in report.frames] == ["processed", "unanswered", "unpaired", "refused"]
     assert (report.frames[0].stages_ms, report.frames[0].scores.overlap_f) == ({"wire": 7.5}, 1.0)
     count = report.accounting
-    assert (count.sent, count.received, count.processed, count.unpaired, count.refused) == (4, 3, 1, 1, 1) and count.adds_up
-    assert report.notes[-3:] == ("node: colour without depth (1 times)", "1 labels have no pair in the recording and are "
-                                 "not scored", "1 labels came without detections")
+    assert (count.sent, count.received, count.processed, count.unpaired, count.refused) == (4, 3, 1, 1, 1)
+    assert count.adds_up
+    assert report.notes[-3:] == (
+        "node: colour without depth (1 times)", "1 labels have no pair in the recording and are not scored",
+        "1 labels came without detections")
 
 
 def test_parameters_of_the_node():
     yaml = pytest.importorskip("yaml")
     names = {"color": "/replay/color/compressed", "info": "/replay/info"}
     config = preset("geometry")
-    values = yaml.safe_load(live._parameters(config, names, options(track=True, depth_scale=0.0001)))["/**"]["ros__parameters"]
+    text = live._parameters(config, names, options(track=True, depth_scale=0.0001))
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
     assert (values["color_topic"], values["depth_topic"], values["camera_info_topic"]) == (
         "/replay/color/compressed", "", "/replay/info")
-    assert (values["track"], values["depth_scale"], values["slop_s"], values["qos.label"]) == (True, 0.0001, 0.02, "reliable")
+    assert (values["track"], values["depth_scale"], values["slop_s"]) == (True, 0.0001, 0.02)
+    assert values["qos.label"] == "reliable"
     from uois_sam_ros.ros.params import read_settings
 
     assert read_settings(values)[1] == config

@@ -9,6 +9,8 @@ import numpy as np
 
 #: With fewer frames every resample is nearly the same and an interval says nothing.
 MIN_FRAMES = 3
+#: Frames drawn at once; bounds the memory of long recordings.
+MOST_PICKS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ def paired_difference(before: Sequence[float], after: Sequence[float], *, resamp
         raise ValueError(f"paired_difference: expected equally many frames, got {first.size} and {second.size}")
     difference = second - first
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, difference.size, (resamples, difference.size))
-    low, high = np.percentile(difference[picks].mean(axis=1), [2.5, 97.5])
+    rows = max(1, MOST_PICKS // difference.size)
+    means = [difference[rng.integers(0, difference.size, (min(rows, resamples - done), difference.size))].mean(axis=1)
+             for done in range(0, resamples, rows)]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return Interval(float(difference.mean()), float(low), float(high))

@@ -39,7 +39,8 @@ def save_result(folder: Path, result: Result) -> Path:
         facts["intrinsics"] = {"fx": k.fx, "fy": k.fy, "cx": k.cx, "cy": k.cy}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = {f"{name}_color.png": encode_png(frame.color[:, :, ::-1]), f"{name}_label.png": encode_png(result.label),
+        files = {f"{name}_color.png": encode_png(frame.color[:, :, ::-1]),
+                 f"{name}_label.png": encode_png(result.label),
                  f"{name}.json": _encode_json(_describe(folder, name, result))}
         if frame.depth_m is not None:
             stored, facts["depth_scale"] = quantise(frame)

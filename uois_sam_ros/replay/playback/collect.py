@@ -98,7 +98,7 @@ class Collector:
 
     def _consider(self, sample: Sample, label: np.ndarray, scores: FrameScores | None,
                   matches: Matches | None, between: Matches | None) -> None:
-        """Draw the frame when it is among the worst: by overlap F, without truth by its difference to the one before."""
+        """Draw the frame when it is among the worst: by overlap F, without truth by its IoU with the one before."""
         if scores is None and between is None:
             return
         value = scores.overlap_f if scores is not None else between.mean_iou()

@@ -46,7 +46,7 @@ def _register_replay(subparsers: argparse._SubParsersAction) -> None:
         epilog=REPLAY_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", metavar="BAG", help="rosbag2 recording: folder, .mcap or .db3")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one page with plots and pictures")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page with plots and pictures")
     parser.add_argument("--against", type=Path, metavar="JSON", help="compare with an earlier report frame by frame")
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after N frames; 0 = all")
     parser.add_argument("--track", action="store_true", help="keep the ids of objects from frame to frame")
@@ -76,14 +76,15 @@ def _register_play(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="recorded seconds per second (default 1)")
     parser.add_argument("--loop", action="store_true", help="begin again at the end, until stopped")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="leave out the first S recorded seconds")
-    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="play S recorded seconds; 0 = the rest")
+    parser.add_argument("--duration", type=float, default=0.0, metavar="S",
+                        help="play S recorded seconds; 0 = the rest")
     parser.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="play these alone (default: all)")
     parser.add_argument("--remap", nargs="+", default=[], metavar="FROM:=TO", help="publish under another name")
     parser.add_argument("--restamp", action="store_true",
                         help="move all header stamps by the constant that makes the first one the current time")
     parser.add_argument("--wait", type=float, default=0.0, metavar="S",
                         help="wait up to S seconds until every topic has a subscriber (default 0)")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="write a JSON line a message: topic, stamps, time sent")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write a JSON line a message: topic, stamps, time")
     parser.set_defaults(handler=run_play)
 
 

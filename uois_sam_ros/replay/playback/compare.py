@@ -128,8 +128,8 @@ def require_same_start(before: ReplayReport, first: Sample, recording: str, befo
 
 def _other_recording(before: ReplayReport, recording: str, before_name: str, frame: str, stamp_ns: int) -> str:
     stamps = {frame.name: frame.stamp_ns for frame in before.frames}
-    return (f"--against {before_name}: expected a replay of '{recording}', got one of '{before.setup.recording}': frame "
-            f"{frame} has stamp {stamps[frame]} there and {stamp_ns} here; replay the same recording")
+    return (f"--against {before_name}: expected a replay of '{recording}', got one of '{before.setup.recording}': "
+            f"frame {frame} has stamp {stamps[frame]} there and {stamp_ns} here; replay the same recording")
 
 
 def _predecessors(report: ReplayReport) -> dict[str, str]:

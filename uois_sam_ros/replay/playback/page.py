@@ -25,7 +25,8 @@ true objects found with Dice above 0.75 (IoU above 0.6). <b>Over-segmentation</b
 that already has one, per object. <b>Merged</b>: share of predictions that cover two or more objects. All are means
 over frames.</p>
 <p><b>Accounting</b>: every colour image received is processed, replaced by a newer pair while one was in work,
-unpaired (no depth within the slop) or refused. <b>Skew</b>: stamp of the depth image minus stamp of its colour image.</p>
+unpaired (no depth within the slop) or refused. <b>Skew</b>: stamp of the depth image minus that of its
+colour image.</p>
 <p><b>Stability</b>: for each true object over the frames that show it, the share in which it was found, its mean IoU,
 the mean change of IoU from frame to frame (jitter), the longest run of frames without it, and how often its predicted
 id changed. <b>Frame-to-frame IoU</b> compares each answer with the one before and needs no truth; <b>count flicker</b>
@@ -80,8 +81,8 @@ def _tiles(report: ReplayReport, summary: Summary, comparison: Comparison | None
         tiles.append((f"{100 * summary.stability.found_share:.1f} %", "of an object's frames find it", ""))
     elif summary.stability.match_iou is not None:
         tiles.append((f"{100 * summary.stability.match_iou.mean:.1f} %", "frame-to-frame IoU", ""))
-    return '<div class="tiles">' + "".join(
-        f'<div class="tile"><b>{value}</b><small>{text}</small>{delta}</div>' for value, text, delta in tiles) + "</div>"
+    shown = (f'<div class="tile"><b>{value}</b><small>{text}</small>{delta}</div>' for value, text, delta in tiles)
+    return f'<div class="tiles">{"".join(shown)}</div>'
 
 
 def _delta(comparison: Comparison | None, name: str) -> str:
@@ -95,7 +96,8 @@ def _delta(comparison: Comparison | None, name: str) -> str:
 def _comparison(comparison: Comparison) -> list[str]:
     rows = [[escape(c.name), c.gap, f'<span class="{c.verdict if " " not in c.verdict else "soft"}">{c.verdict}</span>',
              f"{c.before:.1f}", f"{c.after:.1f}", str(c.frames)] for c in comparison.changes]
-    parts = [f"<h2>Against the other run</h2><p>other: {escape(comparison.before)}; this: {escape(comparison.after)}</p>",
+    parts = ["<h2>Against the other run</h2>",
+             f"<p>other: {escape(comparison.before)}; this: {escape(comparison.after)}</p>",
              _table(("", "difference [95 %]", "", "other", "this", "frames"), rows)]
     if comparison.only_before or comparison.only_after:
         parts.append(_soft(f"answered by the other run only: {comparison.only_before} frames; "

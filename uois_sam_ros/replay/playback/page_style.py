@@ -42,7 +42,8 @@ svg text.row{font-size:8.5px}
 svg path{fill:none}
 path.grid{stroke:var(--line)}path.axis{stroke:var(--soft)}
 path.s1,path.s2,path.s3{stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
-path.s1{stroke:var(--s1)}path.s2{stroke:var(--s2)}path.s3{stroke:var(--s3)}path.dot{stroke-width:3.6}path.bridge{stroke-width:1;opacity:.45}
+path.s1{stroke:var(--s1)}path.s2{stroke:var(--s2)}path.s3{stroke:var(--s3)}
+path.dot{stroke-width:3.6}path.bridge{stroke-width:1;opacity:.45}
 svg path.bar{fill:var(--s1)}
 path.rule{stroke:var(--ink);stroke-dasharray:3 3;opacity:.75}
 path.gain{stroke:var(--gain)}path.loss{stroke:var(--loss)}

@@ -132,8 +132,8 @@ class Player:
                     log.write(sent.to_line())
                 advance()
         if not counts and api.ok():
-            raise InputError(f"--start {options.start_s:g}, --duration {options.duration_s:g}: expected messages in that "
-                             "part of the recording, got none")
+            raise InputError(f"--start {options.start_s:g}, --duration {options.duration_s:g}: expected messages in "
+                             "that part of the recording, got none")
         return Played(dict(counts), self.skipped, unheard, time.monotonic() - begin if begin else 0.0, late_s)
 
     def close(self) -> None:
@@ -191,7 +191,8 @@ def choose(bag: BagFile, wanted: Sequence[str]) -> tuple[list[str], dict[str, st
                 raise InputError(f"--topics {topic}: {error}") from error
             skipped[topic] = str(error)
     if not chosen:
-        raise InputError(f"recording: expected a topic with messages of a known type, got none; {list_topics(bag.types)}")
+        raise InputError(f"recording: expected a topic with messages of a known type, got none; "
+                         f"{list_topics(bag.types)}")
     return chosen, skipped
 
 

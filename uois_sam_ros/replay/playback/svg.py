@@ -100,7 +100,8 @@ def histogram(values: Sequence[float], *, x_title: str, rules: Sequence[Rule] = 
         at, base = x(rule.value), TOP + 9 + 11 * place
         side = "end" if at > WIDTH * 0.6 else "start"
         parts.append(f'<path class="rule" d="M{at} {TOP}V{HEIGHT - BOTTOM}"/><text class="on" x="'
-                     f'{at - 3 if side == "end" else at + 3}" y="{base}" text-anchor="{side}">{escape(rule.text)}</text>')
+                     f'{at - 3 if side == "end" else at + 3}" y="{base}" text-anchor="{side}">{escape(rule.text)}'
+                     "</text>")
     return _svg("".join(parts), x_title)
 
 
@@ -161,7 +162,7 @@ def thin(values: Sequence[float | None], most: int = MOST_POINTS) -> list[int]:
 
 
 def _polyline(xs: Sequence[float], series: Series, x: Scale, y: Scale) -> str:
-    """Draw a line through neighbours that both have a value, a faint one across gaps, a dot for a value between gaps."""
+    """Draw lines through neighbours that have a value, faint ones across gaps, dots for values between gaps."""
     paths: dict[str, list[str]] = {"bridge": [], "": [], "dot": []}
     kept = thin(series.values)
     known = [place for place, k in enumerate(kept) if series.values[k] is not None]
