@@ -99,7 +99,7 @@ LOCAL = """
 from uois_sam_ros.ros import api
 api.init(args=[])
 node = api.Node("alone")
-print(node.count_publishers("/rosout"))
+print(len([info for info in node.get_publishers_info_by_topic("/rosout") if info.node_name == "alone"]))
 api.shutdown()
 """
 
@@ -109,6 +109,11 @@ def test_default_settings_work(joined):
     found = run("from uois_sam_ros.ros.standalone import participant; participant.RECEIVE_BUFFER = '1GB'\n" + LOCAL,
                 CYCLONEDDS_URI="", ROS_LOCALHOST_ONLY="1", ROS_DOMAIN_ID=joined["ROS_DOMAIN_ID"])
     assert (found.stdout, found.stderr) == ("1\n", "")
+
+
+def test_a_node_lives_in_a_humble_graph(joined):
+    found = run(LOCAL, **{**joined, "ROS_DISTRO": "humble"})
+    assert found.stdout == "1\n", found.stderr
 
 
 def test_wrong_settings_are_refused(joined):

@@ -266,7 +266,8 @@ def test_nothing_is_left_behind(node, executor):
         executor.add_node(other)
         other.destroy_node()
         other.destroy_node()
-        now = (len(ours._uses), len(ours._topics), len(executor._members), len(executor._timers),
+        children = dds.library().dds_get_children(ours.handle, None, 0)
+        now = (children, len(ours._uses), len(ours._topics), len(executor._members), len(executor._timers),
                len(os.listdir("/proc/self/fd")), threading.active_count())
         assert before in (None, now)
         before = now

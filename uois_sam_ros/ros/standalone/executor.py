@@ -129,6 +129,8 @@ class MultiThreadedExecutor:
             self.shutdown(timeout_sec=1.0)
             raise error
         if not self._context.ok():
+            self._stop = True  # start no further callback
+            self._wake()
             raise ExternalShutdownException
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
