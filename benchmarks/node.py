@@ -11,12 +11,14 @@ label is checked against the stamps that were sent; the node's counts must add u
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -65,15 +67,16 @@ def measure(args: argparse.Namespace) -> dict:
     listener = Listener(node)
     executor = api.MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, daemon=True)
-    spinning.start()
+    threading.Thread(target=spin, args=(executor,), daemon=True).start()
     same = [sys.executable, __file__, *sys.argv[1:]]
     segmenter = subprocess.Popen([*same, "--role", "node"])
     try:
         wait_for(lambda: listener.state() == "active", 60, "an active node")
-        source = subprocess.Popen([*same, "--role", "source"], stdout=subprocess.PIPE, text=True)
-        memory = watch_process(segmenter.pid, source, listener)
-        sent = json.loads(source.stdout.read())
+        with tempfile.TemporaryFile("w+") as told:
+            source = subprocess.Popen([*same, "--role", "source"], stdout=told)
+            memory = watch_process(segmenter.pid, source, listener)
+            told.seek(0)
+            sent = json.load(told)
         wait_for(lambda: listener.is_settled(sent["colors"]), 20, "counts that add up")
     finally:
         segmenter.send_signal(signal.SIGINT)
@@ -82,6 +85,12 @@ def measure(args: argparse.Namespace) -> dict:
         node.destroy_node()
         api.try_shutdown()
     return {**listener.report(set(sent["stamps"])), "sent": sent["colors"], "memory": memory}
+
+
+def spin(executor) -> None:
+    """Serve callbacks until the end."""
+    with contextlib.suppress(api.ExternalShutdownException):
+        executor.spin()
 
 
 class Listener:
