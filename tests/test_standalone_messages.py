@@ -70,7 +70,7 @@ def test_byte_fields_hold_one_byte():
     status = message("diagnostic_msgs/msg/DiagnosticStatus")
     for value in (2, b"\x02", status.ERROR):
         found = idl.decode(bytes(idl.encode(status(level=value))), status.__msgtype__)
-        assert found.level == b"\x02" and isinstance(found.level, bytes)
+        assert found.level == bytes(found.level) == b"\x02" and isinstance(found.level, bytes)
 
 
 def test_messages_compare_and_show():

@@ -78,6 +78,9 @@ class ByteValue(bytes):
     def __index__(self) -> int:
         return self[0]
 
+    def __bytes__(self) -> bytes:  # else Python 3.10 takes the number for a length
+        return self[:]
+
 
 class _Array:
     """A numeric array field; what is assigned becomes a numpy array of the field's type."""
