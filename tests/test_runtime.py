@@ -112,7 +112,7 @@ def test_missing_library(tiny, monkeypatch):
 
 
 def test_unknown_backend_and_model(tiny):
-    with pytest.raises(BackendError, match="expected one of onnxruntime, torch, got 'tensorflow'"):
+    with pytest.raises(BackendError, match="expected one of onnxruntime, torch, tensorrt, .*got 'tensorflow'"):
         factory.load_model("tiny_encoder", RuntimeConfig(backend="tensorflow"))
     with pytest.raises(ModelError, match="got 'huge_encoder'"):
         factory.load_model("huge_encoder", tiny)

@@ -143,12 +143,26 @@ class SelectionConfig:
 class RuntimeConfig:
     """Which library runs the networks."""
 
-    backend: str = setting("onnxruntime", "onnxruntime or torch (reference, needs torch)",
-                           choices=("onnxruntime", "torch"))
+    backend: str = setting(
+        "onnxruntime", "onnxruntime; tensorrt (Jetson, and wherever TensorRT 10 or 11 is); tensorrt_rtx (RTX desktops); "
+        "openvino (processors); torch (reference). One that is not installed is an error, never replaced by another",
+        choices=("onnxruntime", "torch", "tensorrt", "tensorrt_rtx", "openvino"))
     providers: tuple[str, ...] = setting(
-        ("CPUExecutionProvider",), "ONNX Runtime execution providers; a missing one is an error")
+        ("CPUExecutionProvider",), "ONNX Runtime execution providers; a missing one is an error, and so is an operator "
+        "that none of those listed can run")
     threads: int = setting(0, "CPU threads; 0 = all cores this process may use", low=0, high=256)
     model_dir: str = setting("", "folder with manifest.json; empty = the shipped models")
+    device: int = setting(0, "GPU, by its number in nvidia-smi", low=0, high=63)
+    build: str = setting(
+        "never", "engines of tensorrt and tensorrt_rtx. never: refuse to start without one, because a build takes "
+        "minutes and must not surprise a robot; missing: build and prove those that are not there",
+        choices=("never", "missing"))
+    cache: str = setting("", "folder of built engines; empty = $XDG_CACHE_HOME/uois_sam_ros (~/.cache/uois_sam_ros)")
+    optimization_level: int = setting(
+        3, "engines: 0 builds fastest, 5 searches longest for the fastest engine", low=0, high=5)
+    workspace_mb: int = setting(
+        0, "engines: scratch memory that one layer may use, MB; 0 = what the GPU has; lower it on a Jetson with 8 GB",
+        low=0, high=65536)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from .baseline import segment_geometry
 from .config import SegmenterConfig, load_config, preset, update
 from .decoding import Decoder
 from .encoding.encode import Encoder
+from .engines.prepare import prepare
 from .errors import FrameError
 from .prompting import make_prompter
 from .rescoring import make_rescorer
@@ -48,12 +49,14 @@ class Segmenter:
 
     Raises:
         ModelError: a model file that is missing or corrupt.
-        BackendError: the run-time library or provider is not there.
+            Also: an engine that is missing (and ``config.runtime.build`` says never) or must not be used.
+        BackendError: the run-time library, provider or GPU is not there.
     """
 
     def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None) -> None:
         self.config = config
         self._models = dict(models or {})
+        prepare(config, have=tuple(self._models))
 
         def model(name: str) -> Model:
             if name not in self._models:

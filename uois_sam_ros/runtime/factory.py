@@ -20,7 +20,8 @@ def load_model(name: str, config: RuntimeConfig) -> Model:
 
     Raises:
         ModelError: unknown name, no models, or a file that is not the one its manifest vouches for.
-        BackendError: unknown backend, or its library or provider is not there.
+            Also: an engine that is missing, damaged, of another GPU, version or ONNX file, or below the parity gate.
+        BackendError: unknown backend, or its library, provider or GPU is not there.
     """
     if config.backend not in BACKENDS:
         raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got "
@@ -42,8 +43,24 @@ def _load_torch(spec: ModelSpec, config: RuntimeConfig) -> Model:
     return TorchModel.load(spec, manifest.folder, config, manifest.entry(spec.name))
 
 
+def _load_openvino(spec: ModelSpec, config: RuntimeConfig) -> Model:
+    from .openvino_backend import OpenVinoModel
+
+    manifest = Manifest.load(find_models(config.model_dir))
+    return OpenVinoModel(spec, manifest.verify(spec.name), config, manifest.entry(spec.name))
+
+
+def _load_engine(spec: ModelSpec, config: RuntimeConfig) -> Model:
+    from .engine_backends import load_engine
+
+    return load_engine(spec, config)
+
+
 #: Backend name -> loader; the names are those of ``RuntimeConfig.backend``.
 BACKENDS: dict[str, Callable[[ModelSpec, RuntimeConfig], Model]] = {
     "onnxruntime": _load_onnxruntime,
     "torch": _load_torch,
+    "tensorrt": _load_engine,
+    "tensorrt_rtx": _load_engine,
+    "openvino": _load_openvino,
 }

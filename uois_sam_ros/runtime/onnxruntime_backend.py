@@ -12,7 +12,9 @@ from ..config import RuntimeConfig
 from ..errors import BackendError, ModelError
 from ..models.spec import ModelSpec
 from .base import check_inputs, thread_count
+from .engine_store import EngineStore, default_cache
 
+CPU = "CPUExecutionProvider"
 #: Package that brings a provider, for the error message.
 PROVIDER_PACKAGES = {
     "CUDAExecutionProvider": "pip install onnxruntime-gpu",
@@ -74,12 +76,15 @@ def _open_session(path: Path, config: RuntimeConfig) -> Any:
     options.log_severity_level = 3  # failures raise; warnings would go to the user's terminal
     # Each network has its own pool: an idle pool must not spin on cores that the next one needs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if CPU not in config.providers:  # else ONNX Runtime would quietly run operators there
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(config.providers))
+        session = onnxruntime.InferenceSession(str(path), options, providers=_with_options(config))
     except Exception as error:
         raise ModelError(f"model file {path}: expected an ONNX model that ONNX Runtime "
-                         f"{onnxruntime.__version__} loads, got: {_first_line(error)}; install "
-                         "the package again or upgrade onnxruntime") from error
+                         f"{onnxruntime.__version__} loads on {', '.join(config.providers)}, got: "
+                         f"{_first_line(error)}; install the package again, upgrade onnxruntime, or, for an operator "
+                         f"that this provider does not know, add {CPU} to the providers") from error
     session.disable_fallback()
     dropped = [name for name in config.providers if name not in session.get_providers()]
     if dropped:
@@ -87,6 +92,22 @@ def _open_session(path: Path, config: RuntimeConfig) -> Any:
                            f"{', '.join(session.get_providers())} did; check its driver and "
                            "libraries, or configure providers that work")
     return session
+
+
+def _with_options(config: RuntimeConfig) -> list[Any]:
+    """Return the providers with the GPU to use, and for TensorRT a folder that keeps what it builds."""
+    result: list[Any] = []
+    for name in config.providers:
+        options = {}
+        if name in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "ROCMExecutionProvider"):
+            options["device_id"] = str(config.device)
+        if name == "TensorrtExecutionProvider":
+            store = EngineStore(Path(config.cache) / "onnxruntime" if config.cache else default_cache() / "onnxruntime")
+            store.prepare()
+            options.update(trt_engine_cache_enable="1", trt_engine_cache_path=str(store.folder),
+                           trt_timing_cache_enable="1", trt_timing_cache_path=str(store.folder))
+        result.append((name, options) if options else name)
+    return result
 
 
 def _check_providers(wanted: tuple[str, ...], installed: list[str]) -> None:
