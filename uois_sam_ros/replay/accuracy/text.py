@@ -41,6 +41,7 @@ def to_json(findings: Findings) -> dict[str, Any]:
 
 
 def _table(first: str, mean: str, extra: str, bins: Sequence[Bin]) -> str:
-    rows = [[f"{one.start:g}-{one.end:g}", str(one.count), *("-" if value is None else f"{100 * value:.1f}" for value in (
-        one.mean, one.low, one.high, one.extra))] for one in bins if one.count]
+    rows = [[f"{one.start:g}-{one.end:g}", str(one.count), *(
+        "-" if value is None else f"{100 * value:.1f}" for value in (one.mean, one.low, one.high, one.extra))]
+        for one in bins if one.count]
     return format_table((first, "count", f"{mean}, %", "low", "high", f"{extra}, %"), rows)
