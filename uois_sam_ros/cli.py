@@ -16,13 +16,15 @@ from .datasets import commands as dataset_commands
 from .errors import UoisError
 from .grasping import commands as grasping_commands
 from .replay import commands as replay_commands
+from .replay.accuracy import commands as accuracy_commands
 from .replay.playback import commands as playback_commands
+from .replay.reproduce import commands as reproduce_commands
 from .ros import commands as ros_commands, echo
 from .synthetic import commands as synthetic_commands
 from .training import commands as training_commands
 
-AREAS = (replay_commands, playback_commands, ros_commands, echo, grasping_commands, dataset_commands, bench,
-         synthetic_commands, training_commands, doctor)
+AREAS = (replay_commands, accuracy_commands, reproduce_commands, playback_commands, ros_commands, echo,
+         grasping_commands, dataset_commands, bench, synthetic_commands, training_commands, doctor)
 DESCRIPTION = "Segment unseen objects in RGB-D frames: one mask per object, no training on your objects."
 EPILOG = """\
 examples:
