@@ -232,7 +232,7 @@ class EngineStore:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             digest = content.pop("digest", None)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise EngineError(f"engine {path}: expected a readable sidecar, got: {error}; run '{BUILD}'") from error
         if content.get("format") != FORMAT:
             raise EngineError(f"engine {path}: expected sidecar format {FORMAT}, got {content.get('format')!r}; run "
