@@ -76,8 +76,8 @@ class FeatureCache:
         if total + needed > self.budget:
             raise InputError(
                 f"cache {self.folder}: expected room for more than the {total / GB:.3g} GB that this run has stored, "
-                f"got a budget of {self.budget / GB:.3g} GB (an entry takes {size / 1e6:.2g} MB); raise --cache-gb, or use "
-                "fewer frames with --fraction")
+                f"got a budget of {self.budget / GB:.3g} GB (an entry takes {size / 1e6:.2g} MB); raise --cache-gb, or "
+                "use fewer frames with --fraction")
         self._free = (self.budget - total) // self.writers - size
 
     def _entries(self) -> list[tuple[Path, os.stat_result]]:
@@ -137,7 +137,7 @@ class Shelf:
         """
         arrays = self.get(key)
         if arrays is None:
-            raise InputError(f"cache {self.folder}: expected the entry {key[:12]} that was there a moment ago, got none "
+            raise InputError(f"cache {self.folder}: expected entry {key[:12]} that was there a moment ago, got none "
                              "or a damaged one; run the same command again: what is missing is computed, and training "
                              "goes on where it was. Several machines need a cache that all of them see")
         return arrays
