@@ -106,6 +106,7 @@ def test_perfect_scores_have_no_error_and_shuffled_ones_do():
 
 def test_rank_correlation_shares_ranks():
     assert rank_correlation(np.array([1, 2, 2, 3]), np.array([1, 2, 2, 3])) == pytest.approx(1)
+    assert rank_correlation(np.array([1, 2, 2, 3]), np.array([1, 2, 3, 4])) == pytest.approx(4.5 / np.sqrt(4.5 * 5))
     assert rank_correlation(np.array([1, 2, 3, 4]), np.array([8, 6, 4, 2])) == pytest.approx(-1)
     assert rank_correlation(np.array([1, 1, 1]), np.array([1, 2, 3])) is None
 

@@ -24,10 +24,12 @@ from uois_sam_ros.errors import FrameError, InputError, ModelError
 from uois_sam_ros.models.spec import COMPACT
 from uois_sam_ros.replay.accuracy.compare_runs import compare_runs
 from uois_sam_ros.replay.accuracy.run_file import read_run
+from uois_sam_ros.replay.metrics import score_frame
 from uois_sam_ros.replay.reproduce import published, render
 from uois_sam_ros.replay.reproduce.commands import what_it_reads
 from uois_sam_ros.replay.reproduce.keys import frame_key, network_names, run_facts, run_key, truth_key
 from uois_sam_ros.replay.reproduce.runner import Run, run_dataset
+from uois_sam_ros.replay.reproduce.score_log import ScoreLog
 from uois_sam_ros.replay.reproduce.shared_models import LastAnswer, SharedModels
 from uois_sam_ros.replay.reproduce.tables import COMPARISON, DOWNLOADS, TABLES
 from uois_sam_ros.runtime.manifest import write_entry
@@ -140,13 +142,30 @@ def test_predictions_alone_are_enough(ocid, tmp_path):
     """Scores of another metric are not taken over; the predictions are scored again."""
     (before,) = go(ocid, [run()], tmp_path / "out", Counting())
     log = before.scores_file
-    log.write_text(re.sub(r'"metric_key": "\w+"', '"metric_key": "old"', log.read_text()).replace(
-        '"overlap_f": ', '"overlap_f": 0.'))
+    header, *lines = (json.loads(line) for line in log.read_text().splitlines())
+    for line in lines:
+        line["scores"]["overlap_f"] = 0.5
+    rows = [{**header, "metric_key": "old"}, *lines]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
     again = Counting()
     (after,) = go(ocid, [run()], tmp_path / "out", again)
     assert again.frames == 0 and [f.scores for f in after.report.frames] == [f.scores for f in before.report.frames]
     log.write_text("no header\n" + log.read_text())
     assert go(ocid, [run()], tmp_path / "out", again)[0].report == after.report and again.frames == 0
+
+
+def test_a_score_is_on_disk_at_once(tmp_path):
+    path = tmp_path / "a.jsonl"
+    scores, log = score_frame(np.eye(9, dtype=int), np.eye(9, dtype=int)), ScoreLog(path, {"metric_key": "m"})
+    log.add("desk", "a", "frame", "truth", scores, 5.0)
+    assert ScoreLog(path, {"metric_key": "m"}).find("desk", "a", "frame", "truth") == (scores, 5.0)
+    log.close()
+    path.write_text(path.read_text().replace('"overlap_f": 1.0', '"overlap_f": null'))
+    assert ScoreLog(path, {"metric_key": "m"}).find("desk", "a", "frame", "truth") is None
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="expected a writable file"):
+        log.add("desk", "b", "frame", "truth", scores, 5.0)
 
 
 def test_other_settings_compute_again(ocid, tmp_path):

@@ -89,7 +89,7 @@ def _read(path: Path, metric_key: str) -> dict[tuple[str, str], dict[str, Any]]:
     except OSError:
         return {}
     lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for number, raw in enumerate(text.split("\n")[:-1]):
+    for number, raw in enumerate(text.split("\n")):
         try:
             line = json.loads(raw)
             if number == 0:
