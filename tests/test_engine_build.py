@@ -94,8 +94,8 @@ def test_segments_as_onnxruntime_does(tmp_path, monkeypatch, version):
 
 
 def test_never_means_never(tmp_path, cuda):
-    with pytest.raises(EngineError, match="engine compact_encoder: expected one in .* for Pretended GPU .8.7., tensorrt "
-                                          "10.3.0, got none; run 'uois-sam engines build'"):
+    with pytest.raises(EngineError, match="engine compact_encoder: expected one in .* for Pretended GPU .8.7., "
+                                          "tensorrt 10.3.0, got none; run 'uois-sam engines build'"):
         Segmenter(config_for(tmp_path))
     assert not list(tmp_path.iterdir())
 
@@ -173,8 +173,8 @@ def test_failed_gate_names_the_network_and_is_final(tmp_path, cuda, monkeypatch)
 
     monkeypatch.setattr(Workshop, "open", wrong)
     config = config_for(tmp_path, build="missing")
-    with pytest.raises(EngineError, match="compact_decoder.*expected mask IoU >= 0.99.*got failed fp32: mask IoU 0.*worst "
-                                          "compact_decoder"):
+    with pytest.raises(EngineError, match="compact_decoder.*expected mask IoU >= 0.99.*got failed fp32: mask IoU 0.*"
+                                          "worst compact_decoder"):
         Segmenter(config)
     monkeypatch.setattr(module, "Progress", pytest.fail)
     with pytest.raises(EngineError, match="worst compact_decoder"):
@@ -211,7 +211,8 @@ def test_numbers_that_are_not_finite_fail():
             return outputs
 
     parity = Parity(update(preset("compact"), {"runtime": {"threads": 1}}), "", [box_scene(320, 240)[0]])
-    report = parity.compare({"compact_decoder": Broken(load_model("compact_decoder", preset("compact").runtime))}, "fp16")
+    broken = Broken(load_model("compact_decoder", preset("compact").runtime))
+    report = parity.compare({"compact_decoder": broken}, "fp16")
     assert np.isnan(report.mask_iou) and not report.passed and "mask IoU nan" in str(report)
 
 

@@ -66,7 +66,8 @@ def test_waits_for_another_process_and_says_so(tmp_path, other):
 
     with hold(path, timeout_s=60, on_wait=on_wait) as waited:
         assert waited
-    assert said == [f"waiting for process {other.pid} on {json.loads(path.read_text())['host']}, which builds this engine"]
+    host = json.loads(path.read_text())["host"]
+    assert said == [f"waiting for process {other.pid} on {host}, which builds this engine"]
 
 
 def test_killed_holder_leaves_no_lock(tmp_path, other):

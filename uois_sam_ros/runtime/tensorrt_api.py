@@ -51,11 +51,13 @@ class Flavour:
         backend: value of ``RuntimeConfig.backend``.
         module: to import.
         install: how to get it.
+        timing_cache: whether it keeps timings of kernels between builds.
     """
 
     backend: str
     module: str
     install: str
+    timing_cache: bool = True
 
     def load(self) -> Any:
         """Return the module.
@@ -80,4 +82,4 @@ class Flavour:
 TENSORRT = Flavour("tensorrt", "tensorrt", "on a Jetson install JetPack 6.1 or later (apt install nvidia-jetpack; use "
                    "a virtual environment with --system-site-packages), on a desktop TensorRT 10 or 11 from NVIDIA")
 TENSORRT_RTX = Flavour("tensorrt_rtx", "tensorrt_rtx", "pip install tensorrt-rtx-cu13 (RTX desktops with CUDA 13; a "
-                       "Jetson wants --backend tensorrt)")
+                       "Jetson wants --backend tensorrt)", timing_cache=False)

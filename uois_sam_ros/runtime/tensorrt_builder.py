@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import BackendError
@@ -26,7 +25,7 @@ def build_plan(flavour: Flavour, job: BuildJob) -> bytes:
         builder = trt.Builder(logger)
         network = builder.create_network(flavour.network_flags(trt))
         _parse(trt, network, logger, job, flavour)
-        config = _configure(trt, builder, network, job)
+        config = _configure(trt, builder, network, job, flavour)
         monitor = config.progress_monitor = _make_monitor(trt, job)
         plan = builder.build_serialized_network(network, config)
         if monitor.interrupted:
@@ -35,7 +34,8 @@ def build_plan(flavour: Flavour, job: BuildJob) -> bytes:
             reason = logger.errors[-1] if logger.errors else "no reason given"
             raise BackendError(f"{job.spec.name}: expected {flavour.backend} {trt.__version__} to build an engine, "
                                f"got: {reason}; see {job.log}")
-        _save_timing(config, job.timing_cache)
+        if flavour.timing_cache:
+            write_atomically(job.timing_cache, bytes(config.get_timing_cache().serialize()))
         return bytes(plan)
 
 
@@ -98,7 +98,7 @@ def _parse(trt: Any, network: Any, logger: Any, job: BuildJob, flavour: Flavour)
                        "export'")
 
 
-def _configure(trt: Any, builder: Any, network: Any, job: BuildJob) -> Any:
+def _configure(trt: Any, builder: Any, network: Any, job: BuildJob, flavour: Flavour) -> Any:
     config = builder.create_builder_config()
     config.builder_optimization_level = job.options.optimization_level
     if job.options.workspace_mb:
@@ -109,7 +109,7 @@ def _configure(trt: Any, builder: Any, network: Any, job: BuildJob) -> Any:
         config.num_compute_capabilities = len(job.capabilities)
         for index, capability in enumerate(job.capabilities):
             config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{capability.replace('.', '')}"), index)
-    else:
+    if flavour.timing_cache:
         cached = job.timing_cache.read_bytes() if job.timing_cache.is_file() else b""
         config.set_timing_cache(config.create_timing_cache(cached), False)
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
@@ -120,12 +120,6 @@ def _configure(trt: Any, builder: Any, network: Any, job: BuildJob) -> Any:
             profile.set_shape(name, least, usual, most)
         config.add_optimization_profile(profile)
     return config
-
-
-def _save_timing(config: Any, path: Path) -> None:
-    cache = config.get_timing_cache()
-    if cache is not None:
-        write_atomically(path, bytes(cache.serialize()))
 
 
 def _make_monitor(trt: Any, job: BuildJob) -> Any:
