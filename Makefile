@@ -3,14 +3,16 @@ PYTHON ?= python3
 RUN    := .venv
 DEV    := .venv-test
 OUT    ?= demo_out
+RTX    := tensorrt-rtx-cu13==1.7.1.116 tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116 'cuda-bindings>=12.6,<14'
 DEMO   := uois_sam_ros/demo/tabletop.mcap
 CODE   := setup.py pyproject.toml $(shell find uois_sam_ros engines -type f -not -name '*.pyc')
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test test-tensorrt-rtx bench clean
 
 help:
 	@echo "make demo   install the run time into $(RUN) (no torch), segment and score the bundled recording"
 	@echo "make test   install what the tests need into $(DEV) (torch included), run the whole suite"
+	@echo "make test-tensorrt-rtx  also install TensorRT for RTX (300 MB), build every exported graph with it; no GPU needed"
 	@echo "make bench  time the pipeline against torch on this machine"
 	@echo "make clean  remove both environments and everything that was built"
 
@@ -21,6 +23,10 @@ demo: $(RUN)/.ready
 
 test: $(DEV)/.ready
 	$(DEV)/bin/python -m pytest -q $(ARGS)
+
+test-tensorrt-rtx: $(DEV)/.ready
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check $(RTX)
+	$(DEV)/bin/python -m pytest -q -m "tensorrt_rtx or tensorrt_names" tests/test_tensorrt_rtx.py tests/test_tensorrt_names.py $(ARGS)
 
 bench: $(DEV)/.ready
 	$(DEV)/bin/uois-sam bench --against torch --json benchmarks/bench.json
