@@ -35,22 +35,27 @@ def generate_launch_description():
     declared = [DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, default, description in ARGUMENTS]
     node = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / "uois_sam.launch.py")))
-    return LaunchDescription([*declared, node, OpaqueFunction(function=replay)])
+    return LaunchDescription([*declared, OpaqueFunction(function=check), node, OpaqueFunction(function=replay)])
 
 
-def replay(context):
-    """Return player, recorder and report, each bound to the event that it waits for.
+def check(context):
+    """Refuse before anything is started.
 
     Raises:
         FileNotFoundError, FileExistsError: no such recording; a result is in ``out`` already.
     """
-    args = {name: context.launch_configurations[name] for name, *_ in ARGUMENTS}
-    bag, out = Path(args["bag"]).expanduser().resolve(), Path(args["out"]).expanduser().resolve()
+    bag, out = (Path(context.launch_configurations[name]).expanduser() for name in ("bag", "out"))
     if not bag.exists():
         raise FileNotFoundError(f"bag: expected a recording, got no such file or folder: {bag}")
     if (out / "answers").exists():
         raise FileExistsError(f"out: expected a folder without answers, got {out}; name another one with out:=")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def replay(context):
+    """Return player, recorder and report, each bound to the event that it waits for."""
+    args = {name: context.launch_configurations[name] for name, *_ in ARGUMENTS}
+    bag, out = Path(args["bag"]).expanduser().resolve(), Path(args["out"]).expanduser().resolve()
     names = (context.launch_configurations[name].strip("/") for name in ("namespace", "name"))
     node = "/".join(["", *(name for name in names if name)])
     recorder = ExecuteProcess(cmd=["ros2", "bag", "record", "-o", str(out / "answers"), "--regex",

@@ -311,3 +311,4 @@ def test_replay_gives_up(launched, tmp_path, make, arguments, sentence):
                            real_node=True)
     assert sentence in said
     assert not {"ros2.bag.play", "uois-sam"} & set(calls)
+    assert said.count("process started") == said.count("process has finished"), "nothing is left behind"
