@@ -149,3 +149,28 @@ def test_nowhere_lists_the_places(no_source_tree, monkeypatch):
         find_models("")
     assert str(no_source_tree / "prefix/share/uois_sam_ros/engines") in str(caught.value)
     assert str(no_source_tree / "overlay/share/uois_sam_ros/engines") in str(caught.value)
+
+
+def test_weights_in_a_second_file_are_vouched_for_too(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    (tmp_path / "net.onnx.data").write_bytes(b"weights")
+    entry = write_entry(tmp_path, "net", "net.onnx", data_file="net.onnx.data")
+    assert (entry["data"]["file"], entry["data"]["bytes"]) == ("net.onnx.data", 7)
+    assert Manifest.load(tmp_path).verify("net") == tmp_path / "net.onnx"
+    (tmp_path / "net.onnx.data").write_bytes(b"wei9hts")
+    with pytest.raises(ModelError, match="net.onnx.data: expected sha256"):
+        Manifest.load(tmp_path).verify("net")
+    (tmp_path / "net.onnx.data").unlink()
+    with pytest.raises(ModelError, match="net.onnx.data: expected it beside manifest.json, got no such file"):
+        Manifest.load(tmp_path).verify("net")
+    with pytest.raises(ModelError, match="net.onnx.data: expected a file to describe"):
+        write_entry(tmp_path, "net", "net.onnx", data_file="net.onnx.data")
+
+
+def test_a_missing_network_names_the_command_that_makes_it(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    write_entry(tmp_path, "net", "net.onnx")
+    with pytest.raises(ModelError, match="got net; make it with 'uois-sam export --preset PRESET .*and pass --model-dir"):
+        Manifest.load(tmp_path).entry("sam_vit_l_encoder")
+    with pytest.raises(ModelError, match="uois-sam train export"):
+        Manifest.load(tmp_path).entry("compact_encoder")

@@ -1,7 +1,8 @@
 """The manifest of a model folder: which file is which network, its sha256, and how it was made.
 
 ``manifest.json`` holds ``{"format": 1, "models": {name: entry}}``; an entry has at least "file",
-"sha256" and "bytes", and any facts that the export adds (preset, opset, training, scores).
+"sha256" and "bytes", and any facts that the export adds (preset, opset, training, scores). A network whose
+weights lie in a second file has "data", an object with the same three keys for that file.
 No file is given to a backend before its size and sha256 agree with the entry.
 """
 
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ModelError
+from ..models.spec import SPECS
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1
@@ -77,48 +79,44 @@ class Manifest:
         if name not in self.models:
             raise ModelError(
                 f"model folder {self.folder}: expected an entry '{name}' in {MANIFEST_NAME}, got "
-                f"{', '.join(sorted(self.models)) or 'no models'}; {REMEDY}"
+                f"{', '.join(sorted(self.models)) or 'no models'}; {remedy(name)}"
             )
         return self.models[name]
 
     def verify(self, name: str) -> Path:
-        """Return the path of the model file after checking its size and sha256.
+        """Return the path of the model file after checking its size and sha256, and those of its data file.
 
         Raises:
             ModelError: unknown name, missing file, or a file that is not the one expected.
         """
         entry = self.entry(name)
-        path = self.folder / entry["file"]
-        try:
-            state = path.stat()
-        except OSError:
-            raise ModelError(f"model file {path}: expected it beside {MANIFEST_NAME}, got no such "
-                             f"file; {REMEDY}") from None
-        if state.st_size != entry["bytes"]:
-            raise ModelError(f"model file {path}: expected {entry['bytes']} bytes, got "
-                             f"{state.st_size} (truncated or replaced); {REMEDY}")
-        got = _file_sha256(path, state)
-        if got != entry["sha256"]:
-            raise ModelError(f"model file {path}: expected sha256 {entry['sha256']}, got {got} "
-                             f"(corrupt or replaced); {REMEDY}")
-        return path
+        for expected in (entry, entry.get("data")):
+            if expected is not None:
+                _verify_file(self.folder / expected["file"], expected, remedy(name))
+        return self.folder / entry["file"]
 
 
-def write_entry(folder: str | Path, name: str, file: str, **facts: Any) -> dict[str, Any]:
+def remedy(name: str) -> str:
+    """Return what to do when the model ``name`` is missing or damaged."""
+    spec = SPECS.get(name)
+    if spec is None or spec.made_by in REMEDY:
+        return REMEDY
+    return f"make it with '{spec.made_by}' and pass --model-dir DIR"
+
+
+def write_entry(folder: str | Path, name: str, file: str, *, data_file: str = "", **facts: Any) -> dict[str, Any]:
     """Add or replace the entry ``name`` for ``folder/file`` and return it.
 
-    "file", "sha256" and "bytes" are filled in here; ``facts`` must be JSON values. The manifest is
-    created when there is none and replaced in one step.
+    "file", "sha256" and "bytes" are filled in here, and "data" for a ``data_file`` beside it; ``facts`` must be JSON
+    values. The manifest is created when there is none and replaced in one step.
 
     Raises:
         ModelError: no such file, a manifest that cannot be read, facts that are not JSON.
     """
     folder = Path(folder)
-    path = folder / file
-    if not path.is_file():
-        raise ModelError(f"model file {path}: expected a file to describe, got none")
-    entry = {"file": file, "sha256": _file_sha256(path, path.stat()), "bytes": path.stat().st_size,
-             **facts}
+    entry = {**_describe(folder, file), **facts}
+    if data_file:
+        entry["data"] = _describe(folder, data_file)
     target = folder / MANIFEST_NAME
     _check_entry(target, name, entry)
     models = dict(Manifest.load(folder).models) if target.exists() else {}
@@ -131,6 +129,28 @@ def write_entry(folder: str | Path, name: str, file: str, **facts: Any) -> dict[
     draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, target)
     return entry
+
+
+def _describe(folder: Path, file: str) -> dict[str, Any]:
+    path = folder / file
+    if not path.is_file():
+        raise ModelError(f"model file {path}: expected a file to describe, got none")
+    return {"file": file, "sha256": _file_sha256(path, path.stat()), "bytes": path.stat().st_size}
+
+
+def _verify_file(path: Path, expected: Mapping[str, Any], what_to_do: str) -> None:
+    try:
+        state = path.stat()
+    except OSError:
+        raise ModelError(f"model file {path}: expected it beside {MANIFEST_NAME}, got no such "
+                         f"file; {what_to_do}") from None
+    if state.st_size != expected["bytes"]:
+        raise ModelError(f"model file {path}: expected {expected['bytes']} bytes, got "
+                         f"{state.st_size} (truncated or replaced); {what_to_do}")
+    got = _file_sha256(path, state)
+    if got != expected["sha256"]:
+        raise ModelError(f"model file {path}: expected sha256 {expected['sha256']}, got {got} "
+                         f"(corrupt or replaced); {what_to_do}")
 
 
 def find_models(model_dir: str = "") -> Path:
@@ -175,6 +195,8 @@ def _check_entry(path: Path, name: str, entry: Any) -> None:
     if Path(entry["file"]).name != entry["file"] or entry["file"] in ("", ".", ".."):
         raise ModelError(f"{path}: expected a plain file name in entry '{name}', got "
                          f"{entry['file']!r}; models lie beside their manifest")
+    if "data" in entry:
+        _check_entry(path, f"{name}.data", entry["data"])
 
 
 def _file_sha256(path: Path, state: os.stat_result) -> str:
