@@ -22,9 +22,11 @@ from .replay.reproduce import commands as reproduce_commands
 from .ros import commands as ros_commands, echo
 from .synthetic import commands as synthetic_commands
 from .training import commands as training_commands
+from .weights import commands as weights_commands
 
 AREAS = (replay_commands, accuracy_commands, reproduce_commands, playback_commands, ros_commands, echo,
-         grasping_commands, dataset_commands, bench, synthetic_commands, training_commands, doctor)
+         grasping_commands, dataset_commands, bench, synthetic_commands, training_commands, weights_commands,
+         doctor)
 DESCRIPTION = "Segment unseen objects in RGB-D frames: one mask per object, no training on your objects."
 EPILOG = """\
 examples:
@@ -37,7 +39,7 @@ examples:
 units: metres, pixels, milliseconds. Images are RGB; depth 0, NaN and infinity mean "no reading".
 exit code: 0 all went well; 1 a frame was refused or a check failed; 2 the request was refused."""
 #: Verb -> extra that brings the packages which the run time does without.
-EXTRAS = {"synth": "synth", "train": "train"}
+EXTRAS = {"synth": "synth", "train": "train", "export": "train"}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 
 from ..errors import ModelError
+from .checkpoint_file import DINOV2_NAMES, SAM_NAMES, check_state, describe_checkpoint, read_checkpoint
 from .compact import CompactModel
 from .dinov2 import SHAPES as DINOV2_SHAPES
-from .dinov2 import Dinov2
-from .heads import build_head
+from .dinov2 import Dinov2, build_dinov2
+from .heads import build_head, load_head
 from .layers import fold_batch_norm
 from .onnx_file import read_onnx
+from .sam import SHAPES as SAM_SHAPES
 from .sam import SamPromptDecoder, build_sam
 from .spec import COMPACT, DINOV2_PATCHES, SPECS, ModelSpec, model_spec
 
@@ -67,3 +69,23 @@ def load_reference(name: str, folder: str | Path) -> torch.nn.Module:
 def example_inputs(spec: ModelSpec, prompts: int = 5) -> tuple[torch.Tensor, ...]:
     """Return zeros in the shapes of a network all of whose dimensions are numbers or M."""
     return tuple(torch.zeros([prompts if dim == "M" else int(dim) for dim in tensor.dims]) for tensor in spec.inputs)
+
+
+def identify_checkpoint(path: str | Path) -> str:
+    """Return what a usable checkpoint holds, in words, after checking every key and shape.
+
+    Raises:
+        ModelError: unreadable file, or one that no preset can use.
+    """
+    content = read_checkpoint(path)
+    title = describe_checkpoint(content)
+    if title in SPECS:
+        load_head(path, title)
+        return title
+    for shapes, names, build in ((SAM_SHAPES, SAM_NAMES, build_sam), (DINOV2_SHAPES, DINOV2_NAMES, build_dinov2)):
+        for variant, shape in shapes.items():
+            if names[shape.width, shape.depth] == title:
+                with torch.device("meta"):
+                    check_state(path, content, build(variant).state_dict(), title)
+                return title
+    raise ModelError(f"checkpoint {path}: expected SAM, DINOv2 ViT-S/14, HPG or HDNet, got {title}; no preset uses it")

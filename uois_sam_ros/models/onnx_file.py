@@ -7,13 +7,17 @@ numbers.
 from __future__ import annotations
 
 import json
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from .portable import make_portable
 from .spec import ModelSpec
 
 OPSET = 18
@@ -45,14 +49,16 @@ def write_onnx(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: 
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{spec.name}.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about renamed axes and deprecations inside the exporter
+    with _quiet():
         program = torch.onnx.export(
             module, inputs, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes, optimize=False,
             input_names=list(spec.input_names), output_names=list(spec.output_names), verbose=False)
     model = program.model_proto
+    for tensor, dynamic in zip(model.graph.input, shapes):  # where tracing fails, the exporter fixes a size in silence
+        assert all(tensor.type.tensor_type.shape.dim[axis].dim_param for axis in dynamic), f"{spec.name}: {tensor.name}"
     model.ir_version = min(model.ir_version, IR_VERSION)
     strip_traces(model)
+    make_portable(model)
     if half:
         store_as_half(model)
     if settings:
@@ -65,6 +71,20 @@ def write_onnx(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: 
         onnx.save(model, path)
     onnx.checker.check_model(str(path))
     return path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter says about itself: renamed axes, deprecations, torchvision's absence."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def read_onnx(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -156,4 +156,4 @@ class SamPromptDecoder(nn.Module):
         """
         unit = (points + 0.5) * (SAM_CELL / self.side)
         clicked = self.position._pe_encoding(unit[:, None]) + self.point.weight
-        return torch.cat([clicked, self.no_point.weight.expand(len(points), 1, -1)], dim=1)
+        return torch.cat([clicked, self.no_point.weight.expand(points.shape[0], 1, -1)], dim=1)

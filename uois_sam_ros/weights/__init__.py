@@ -1,0 +1,1 @@
+"""Official weight files: finding, checking and downloading them, and turning them into the models of a preset."""
