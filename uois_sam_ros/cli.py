@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from . import __version__, bench, doctor
 from .datasets import commands as dataset_commands
+from .engines import commands as engine_commands
 from .errors import UoisError
 from .grasping import commands as grasping_commands
 from .replay import commands as replay_commands
@@ -26,7 +27,7 @@ from .weights import commands as weights_commands
 
 AREAS = (replay_commands, accuracy_commands, reproduce_commands, playback_commands, ros_commands, echo,
          grasping_commands, dataset_commands, bench, synthetic_commands, training_commands, weights_commands,
-         doctor)
+         engine_commands, doctor)
 DESCRIPTION = "Segment unseen objects in RGB-D frames: one mask per object, no training on your objects."
 EPILOG = """\
 examples:
@@ -39,7 +40,7 @@ examples:
 units: metres, pixels, milliseconds. Images are RGB; depth 0, NaN and infinity mean "no reading".
 exit code: 0 all went well; 1 a frame was refused or a check failed; 2 the request was refused."""
 #: Verb -> extra that brings the packages which the run time does without.
-EXTRAS = {"synth": "synth", "train": "train", "export": "train"}
+EXTRAS = {"synth": "synth", "train": "train", "export": "train", "engines": "train"}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -75,10 +75,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run_build(args: argparse.Namespace) -> int:
     """Build and prove; 0 when every engine may be used."""
+    from ..runtime.engine_backends import ENGINE_BACKENDS
     from .build import Workshop
 
     config = _config(args)
-    if config.runtime.backend not in ("tensorrt", "tensorrt_rtx"):
+    if args.backend is None and config.runtime.backend not in ENGINE_BACKENDS:
         config = update(config, {"runtime": {"backend": "tensorrt"}})
     workshop = Workshop(config, picture_hw=args.picture, reference_dir=args.reference)
     for outcome in workshop.ensure_all(rebuild=args.rebuild):
