@@ -653,6 +653,23 @@ def test_signals_end_spinning(joined, number):
     assert process.returncode == 0
 
 
+def test_a_second_interrupt_ends_what_hangs(joined):
+    script = SIGNALLED.replace("executor.shutdown()", """
+import time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("enough", flush=True)
+""").replace('print("down", api.ok())', 'print("down", flush=True)')
+    process = start_peer(script, env=joined)
+    for line in ("up\n", "down\n"):
+        while process.stdout.readline() != line:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert out.splitlines()[-2:] == ["enough", "end"], err
+
+
 def test_shutdown_ends_spinning(joined):
     script = SIGNALLED.replace('print("up", flush=True)', "api.shutdown()")
     process = start_peer(script, env=joined)

@@ -40,8 +40,7 @@ else:
     from collections.abc import Sequence
 
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-    from rclpy import ok, shutdown, try_shutdown
-    from rclpy import executors
+    from rclpy import executors, ok
     from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
     from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -51,14 +50,33 @@ else:
 
     BACKEND_NAME = "rclpy"
 
+    #: Not empty: the next SIGINT is one too many, or nobody waits for it, and raises KeyboardInterrupt.
+    _interrupts: list[int] = []
+
+    def _interrupted(number: int, frame: Any) -> None:
+        if _interrupts:
+            raise KeyboardInterrupt
+        _interrupts.append(number)
+
     def init(args: Sequence[str] | None = None, *, domain_id: int | None = None) -> None:
-        """Join the graph; SIGINT then ends ``spin`` as SIGTERM does, and a second one ends the process.
+        """Join the graph; SIGINT then ends ``spin`` as SIGTERM does, and a second one raises KeyboardInterrupt.
 
         A KeyboardInterrupt wherever the main thread is just now can leave rclpy's thread pool without an end.
         """
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.default_int_handler))
+        _interrupts.clear()
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != _interrupted:
+            signal.signal(signal.SIGINT, _interrupted)  # rclpy's own handler, set below, calls it
         rclpy.init(args=args, domain_id=domain_id)
+
+    def shutdown() -> None:
+        """Leave the graph."""
+        _interrupts.append(0)
+        rclpy.shutdown()
+
+    def try_shutdown() -> None:
+        """Leave the graph if this process is in it."""
+        _interrupts.append(0)
+        rclpy.try_shutdown()
 
     class MultiThreadedExecutor(executors.MultiThreadedExecutor):
         """rclpy's executor; ``spin`` always tells a shutdown, which rclpy's own may pass over or stumble upon."""
