@@ -29,7 +29,7 @@ from uois_sam_ros.models.sam import build_sam  # noqa: E402
 from uois_sam_ros.models.spec import model_spec  # noqa: E402
 from uois_sam_ros.runtime.factory import load_model  # noqa: E402
 from uois_sam_ros.runtime.manifest import Manifest  # noqa: E402
-from uois_sam_ros.weights.exporting import export_preset, networks_of  # noqa: E402
+from uois_sam_ros.training.export_preset import export_preset, networks_of  # noqa: E402
 
 NAMES = networks_of(preset("paper-tiny"))
 FORGIVING = {"selection": {"score_threshold": 0.0, "max_area": 1.0, "nms_iou": 0.9}}

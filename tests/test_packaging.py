@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "package.xml", "MANIFEST.in", "LICENSE", "README.md",
            "CHANGELOG.md", "resource", "launch", "engines", "uois_sam_ros")
 #: What only training, data generation and tests may need; the fresh environment does not find it.
-NOT_AT_RUN_TIME = ("torch", "onnx", "onnxscript", "mujoco", "embreex", "scipy", "matplotlib", "pytest", "rclpy")
+NOT_AT_RUN_TIME = ("torch", "segment_anything", "onnx", "onnxscript", "mujoco", "embreex", "scipy", "matplotlib",
+                   "pytest", "rclpy")
 GUARD = f"""
 from importlib.machinery import PathFinder
 search = PathFinder.find_spec

@@ -42,7 +42,7 @@ def files(tmp_path_factory):
             return ENGINES / f"{name}.onnx"
         path = folder / f"{name}.onnx"
         if not path.exists():
-            from uois_sam_ros.weights.exporting import export_preset
+            from uois_sam_ros.training.export_preset import export_preset
 
             export_preset(NETWORKS[name], {}, folder, random=True)
         return path

@@ -93,7 +93,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Write the networks of a preset."""
-    from .exporting import export_preset
+    from ..training.export_preset import export_preset
 
     files = {name: getattr(args, name) for name, _ in SOURCES if getattr(args, name)}
     for path in export_preset(args.preset, files, args.out, random=args.random, seed=args.seed):

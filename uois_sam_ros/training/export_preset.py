@@ -20,7 +20,7 @@ from ..models.onnx_file import EXTERNAL, EXTERNAL_BYTES, OPSET
 from ..models.sam import SamPromptDecoder, load_sam
 from ..models.spec import EXPORT, model_spec
 from ..runtime.manifest import MANIFEST_NAME, Manifest, write_entry
-from .verify import refuse_impostor, sha256_of
+from ..weights.verify import refuse_impostor, sha256_of
 
 #: Options of the command, each the source of some of a preset's networks.
 SOURCES = ("sam", "dinov2", "hpg", "hdnet")
