@@ -130,5 +130,6 @@ def test_size_and_rate():
     image = api.message("sensor_msgs/msg/Image")(encoding="rgb8")
     image.data = bytes(300)
     assert 300 <= _size(image) <= 400
-    assert _rate_line([0.0, 0.1, 0.2], 3_000_000, [2.0, 9.0, 3.0]) == "10.00 Hz, 1,000,000 bytes each, 10.00 MB/s, age 3.0 ms"
+    line = _rate_line([0.0, 0.1, 0.2], 3_000_000, [2.0, 9.0, 3.0])
+    assert line == "10.00 Hz, 1,000,000 bytes each, 10.00 MB/s, age 3.0 ms"
     assert _rate_line([0.0], 1, []) == "1 messages in the last second"

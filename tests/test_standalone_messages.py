@@ -19,13 +19,17 @@ from uois_sam_ros.ros.standalone.messages import message, service
 #: As in the packages' own .json files in a Jazzy install.
 HASHES = {
     "sensor_msgs/msg/Image": "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47",
-    "rmw_dds_common/msg/ParticipantEntitiesInfo": "RIHS01_91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e",
+    "rmw_dds_common/msg/ParticipantEntitiesInfo":
+        "RIHS01_91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e",
     "vision_msgs/msg/Detection3DArray": "RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018",
     "std_srvs/srv/Trigger_Request": "RIHS01_d010825374ce8918e72bfd826c82603e60f45419e932ea976f807b74a863a199",
 }
 
 
-@pytest.mark.parametrize("kind", [*MESSAGES, *(f"{name}_{part}" for name in SERVICES for part in ("Request", "Response"))])
+PARTS = [f"{name}_{part}" for name in SERVICES for part in ("Request", "Response")]
+
+
+@pytest.mark.parametrize("kind", [*MESSAGES, *PARTS])
 def test_every_definition_builds_and_round_trips(kind):
     name, _, part = kind.rpartition("_")
     cls = getattr(service(name), part) if part in ("Request", "Response") else message(kind)

@@ -30,7 +30,8 @@ def test_wrong_node_names_are_refused(name):
         names.check_node_name(name)
 
 
-@pytest.mark.parametrize("namespace, expected", [(None, "/"), ("", "/"), ("/", "/"), ("cam", "/cam"), ("/a/b/", "/a/b")])
+@pytest.mark.parametrize("namespace, expected", [
+    (None, "/"), ("", "/"), ("/", "/"), ("cam", "/cam"), ("/a/b/", "/a/b")])
 def test_namespaces(namespace, expected):
     assert names.normalize_namespace(namespace) == expected
 

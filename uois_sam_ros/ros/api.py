@@ -6,7 +6,7 @@ The names are those of rclpy with its semantics. ``message`` and ``service`` ret
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import BackendError
 

@@ -14,7 +14,8 @@ from .node import Node
 from .qos import QoSProfile
 
 _State, _Transition = message("lifecycle_msgs/msg/State"), message("lifecycle_msgs/msg/Transition")
-_Description, _Event = message("lifecycle_msgs/msg/TransitionDescription"), message("lifecycle_msgs/msg/TransitionEvent")
+_Description = message("lifecycle_msgs/msg/TransitionDescription")
+_Event = message("lifecycle_msgs/msg/TransitionEvent")
 
 
 class TransitionCallbackReturn(Enum):
@@ -35,7 +36,7 @@ class LifecycleState(NamedTuple):
 _LABELS = {0: "unknown", 1: "unconfigured", 2: "inactive", 3: "active", 4: "finalized", 10: "configuring",
            11: "cleaningup", 12: "shuttingdown", 13: "activating", 14: "deactivating", 15: "errorprocessing"}
 _STATES = {number: LifecycleState(label, number) for number, label in _LABELS.items()}
-_OUTCOMES = {TransitionCallbackReturn.SUCCESS: 0, TransitionCallbackReturn.FAILURE: 1, TransitionCallbackReturn.ERROR: 2}
+_OUTCOMES = tuple(TransitionCallbackReturn)
 
 
 class _Step(NamedTuple):
@@ -159,7 +160,7 @@ class LifecycleNode(Node):
         except Exception as error:  # as in rclpy: the state machine decides, the node lives on
             self._logger.error(f"{step.callback}: {type(error).__name__}: {error}")
             outcome = TransitionCallbackReturn.ERROR
-        index = _OUTCOMES[outcome]
+        index = _OUTCOMES.index(outcome)
         self._enter(_STATES[step.ends[index]], step.base + index, _RESULTS[index])
         return outcome
 
@@ -201,5 +202,6 @@ class LifecycleNode(Node):
 
 
 def _describe(number: int, label: str, start: int, goal: int) -> Any:
-    return _Description(transition=_Transition(id=number, label=label), start_state=_State(id=start, label=_LABELS[start]),
-                        goal_state=_State(id=goal, label=_LABELS[goal]))
+    return _Description(
+        transition=_Transition(id=number, label=label), start_state=_State(id=start, label=_LABELS[start]),
+        goal_state=_State(id=goal, label=_LABELS[goal]))

@@ -172,12 +172,15 @@ def _default(kind: str, name: str, description: Any) -> Any:
 def _equal(self: Any, other: object) -> bool:
     if type(self) is not type(other):
         return NotImplemented
-    return all(np.array_equal(mine, yours) if isinstance(mine, np.ndarray) else mine == yours
-               for mine, yours in ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__))
+    pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+    return all(np.array_equal(*pair) if isinstance(pair[0], np.ndarray) else pair[0] == pair[1] for pair in pairs)
 
 
 def _show(self: Any) -> str:
     return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__dataclass_fields__)})"
+
+
+_TEXTS = {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet"}
 
 
 def _type_text(description: Any) -> str:
@@ -186,7 +189,7 @@ def _type_text(description: Any) -> str:
     if node == Nodetype.NAME:
         return content.replace("/msg/", "/")
     if node == Nodetype.BASE:
-        return {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet"}.get(content[0], content[0])
+        return _TEXTS.get(content[0], content[0])
     element, length = _type_text(content[0]), content[1]
     if node == Nodetype.ARRAY:
         return f"{element}[{length}]"

@@ -15,10 +15,11 @@ from .qos import QoSProfile
 RECEIVE_BUFFER = "16MB"
 _DEFAULTS = ("<CycloneDDS><Domain Id='any'><Internal><SocketReceiveBufferSize max='{buffer}'/></Internal>"
              "</Domain></CycloneDDS>")
-_LOCALHOST = ("<CycloneDDS><Domain Id='any'><General><Interfaces><NetworkInterface name='lo' multicast='false'/>"
-              "</Interfaces><MaxMessageSize>65500B</MaxMessageSize><AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto"
-              "</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex><Peers>"
-              "<Peer Address='127.0.0.1'/></Peers></Discovery></Domain></CycloneDDS>")
+_LOCALHOST = (
+    "<CycloneDDS><Domain Id='any'><General><Interfaces><NetworkInterface name='lo' multicast='false'/></Interfaces>"
+    "<MaxMessageSize>65500B</MaxMessageSize><AllowMulticast>false</AllowMulticast></General><Discovery>"
+    "<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex><Peers>"
+    "<Peer Address='127.0.0.1'/></Peers></Discovery></Domain></CycloneDDS>")
 #: Highest domain whose ports exist.
 MAX_DOMAIN = 232
 

@@ -38,7 +38,8 @@ class Publisher:
             RosError: it is of another type, a field does not serialise, or the publisher was destroyed.
         """
         if not isinstance(message, self._class):
-            raise RosError(f"{self.topic_name}: expected a {matching_kind(self._class)}, got a {type(message).__name__}")
+            raise RosError(f"{self.topic_name}: expected a {matching_kind(self._class)}, got a "
+                           f"{type(message).__name__}")
         code = dds.write(self.handle, idl.encode(message))
         if code == dds.TIMEOUT:
             if time.monotonic() >= self._warn_at_s:
