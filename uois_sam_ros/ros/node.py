@@ -14,6 +14,7 @@ from .counts import FrameCounter
 from .health import assess
 from .inputs import Inputs
 from .intake import Intake, Pair
+from .model_facts import model_facts
 from .notices import ERROR, WARNING, Notices
 from .outputs import Outputs
 from .params import NODE_NAME, PRESET, ParameterSpec, check_change, parameter_specs, read_settings
@@ -308,9 +309,7 @@ class SegmentNode(api.LifecycleNode):
         if runtime.backend == "onnxruntime":
             facts["providers"] = ", ".join(runtime.providers)
         if self._processor is not None:
-            facts["models"] = ", ".join(
-                f"{name} {str(model.metadata.get('sha256', ''))[:12]}".strip()
-                for name, model in self._processor.segmenter.models.items()) or "none"
+            facts.update(model_facts(self._processor.segmenter.models))
         return facts
 
     def _log(self, level: str, text: str) -> None:
