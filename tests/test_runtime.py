@@ -207,3 +207,66 @@ def test_torch_failure_is_a_backend_error(image):
     model = TorchModel(TINY_ENCODER, torch.nn.Linear(5, 5), CPU)
     with pytest.raises(BackendError, match="expected torch to run it"):
         model.run({"image": image})
+
+
+class Provided:
+    """Stands for an ONNX Runtime with GPU providers; keeps what a session is opened with."""
+
+    def __init__(self, monkeypatch):
+        import onnxruntime
+
+        real = onnxruntime.InferenceSession
+
+        def opened(path, options, providers):
+            self.providers = providers
+            session = real(path, options, providers=["CPUExecutionProvider"])
+            names = [entry if isinstance(entry, str) else entry[0] for entry in providers]
+            monkeypatch.setattr(session, "get_providers", lambda: names)
+            return session
+
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [
+            "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"])
+        monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+
+
+def test_gpu_and_cache_reach_the_providers(tiny, tmp_path, monkeypatch):
+    provided = Provided(monkeypatch)
+    names = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+    config = RuntimeConfig(providers=names, device=1,
+                           cache=str(tmp_path / "cache"), model_dir=tiny.model_dir)
+    model = factory.load_model("tiny_encoder", config)
+    folder = str(tmp_path / "cache" / "onnxruntime")
+    assert provided.providers == [
+        ("TensorrtExecutionProvider", {"device_id": "1", "trt_engine_cache_enable": "1", "trt_engine_cache_path": folder,
+                                       "trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}),
+        ("CUDAExecutionProvider", {"device_id": "1"}), "CPUExecutionProvider"]
+    assert model.providers == config.providers
+
+
+def test_operators_do_not_slip_to_a_processor_that_was_not_asked_for(tiny):
+    """What a provider cannot run is an error, unless the CPU provider is listed; shown by one that can run nothing."""
+    import onnxruntime
+
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime lacks the provider that runs nothing here")
+    with pytest.raises(ModelError, match="loads on AzureExecutionProvider, got: .*fallback to CPU EP has been .*disabled.*"
+                                         "add CPUExecutionProvider to the providers"):
+        factory.load_model("tiny_encoder", RuntimeConfig(providers=("AzureExecutionProvider",), model_dir=tiny.model_dir))
+    names = ("AzureExecutionProvider", "CPUExecutionProvider")
+    assert factory.load_model("tiny_encoder", RuntimeConfig(providers=names, model_dir=tiny.model_dir)).providers == names
+
+
+def test_openvino_missing_or_given_another_file(tmp_path, tiny, monkeypatch):
+    from uois_sam_ros.runtime.openvino_backend import OpenVinoModel
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "openvino", None)
+        with pytest.raises(BackendError, match="expected the package openvino.*pip install openvino"):
+            factory.load_model("tiny_encoder", RuntimeConfig(backend="openvino", model_dir=tiny.model_dir))
+    pytest.importorskip("openvino", reason="the openvino backend is optional")
+    (tmp_path / "net.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match="expected an ONNX model that OpenVINO"):
+        OpenVinoModel(TINY_ENCODER, tmp_path / "net.onnx", CPU)
+    save_tiny_encoder(tmp_path / "net.onnx", output="other")
+    with pytest.raises(ModelError, match="expected the outputs half, double .* got double, other"):
+        OpenVinoModel(TINY_ENCODER, tmp_path / "net.onnx", CPU)
