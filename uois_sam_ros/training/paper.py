@@ -155,4 +155,5 @@ def _facts(run: RunConfig, ready: Prepared, history: Sequence[dict[str, float]],
     best = min(history, key=lambda row: row["validation"])
     return {"command": run.command, "revision": git_revision() or "unknown", "preset": run.preset,
             "percent": run.percent, "frames": len(ready.train), "validation_frames": len(ready.valid),
-            "backbone": ready.backbone.shelf_name, "validation": best["validation"], "epochs": len(history) - 1, "settings": settings}
+            "backbone": ready.backbone.shelf_name, "validation": best["validation"],
+            "epochs": len(history) - 1, "settings": settings}

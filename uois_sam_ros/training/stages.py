@@ -1,4 +1,4 @@
-"""The short stages on a run folder: IoU head, HDNet, export."""
+"""The short stages on a run folder of the compact model: IoU head, HDNet, export."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from ..errors import ModelError
 from ..models.compact import CompactModel
 from ..models.export import export_compact, prepare
+from ..models.layers import fold_batch_norm
 from ..runtime import manifest
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
@@ -52,8 +53,12 @@ def scores(stage: str, data: str | None, out: str, *, views: int, sizes: tuple[t
 
 def export(out: str, engines: str) -> None:
     """Write the ONNX files and the manifest entries of a finished run."""
-    content = load_checkpoint(Path(out) / "hdnet.pth")
+    run = Path(out)
+    adapted = run / "hpg.pth"
+    content = load_checkpoint(adapted if adapted.exists() and not (run / "hdnet.pth").exists() else run / "hdnet.pth")
     model = CompactModel()
+    if content["facts"].get("folded"):  # an adapted model, which began as an exported one
+        fold_batch_norm(model.eval())
     model.load_state_dict(content["model"])
     parameters = {name: sum(p.numel() for p in getattr(model, name).parameters())
                   for name in ("encoder", "decoder", "hdnet")}

@@ -56,13 +56,14 @@ def collect_tokens(model: CompactModel, folder: str, views: int, sample: SampleC
         while seen < views:
             batch = next(stream)
             for k in range(len(batch["image"])):
-                rows.append(_one_view(model, {key: v[k:k + 1] for key, v in batch.items()}, peaks, seen))
+                rows.append(view_tokens(model, {key: v[k:k + 1] for key, v in batch.items()}, peaks, seen))
                 seen += 1
                 bar.update()
     return TokenSet(*(torch.cat([getattr(r, n) for r in rows]) for n in TokenSet.__dataclass_fields__))
 
 
-def _one_view(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int, view: int) -> TokenSet:
+def view_tokens(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int, view: int) -> TokenSet:
+    """Run the frozen networks over one view (batch of 1) and click it; ``view`` is its number."""
     encoder, decoder = model.encoder, model.decoder
     pixel, middle, context, foreground, heatmap = encoder(sample["image"])
     points = torch.cat([sample["points"], heat_peaks(heatmap, peaks)], dim=1)
