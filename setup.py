@@ -27,6 +27,9 @@ SYNTH = ["mujoco>=3.2", "embreex>=2.17.7", "scipy>=1.11"]
 PATHTRACE = ["mitsuba>=3.6"]
 #: The node without a ROS install; the version is pinned because its inner interface is used.
 DDS = ["cyclonedds==11.0.1"]
+#: Memory and streams for the TensorRT backends; TensorRT itself comes with JetPack or from NVIDIA.
+TENSORRT = ["cuda-bindings>=12.6,<14"]
+OPENVINO = ["openvino>=2024.1"]
 TEST = ["pytest>=8", "setuptools>=68", "wheel", "pycocotools>=2.0.8", *TRAIN, *SYNTH, *DDS]
 
 setup(
@@ -49,7 +52,8 @@ setup(
         (f"share/{NAME}/launch", sorted(path for path in glob("launch/*.*") if not path.endswith(".md"))),
     ],
     install_requires=RUN_TIME,
-    extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "dds": DDS, "test": TEST},
+    extras_require={"train": TRAIN, "synth": SYNTH, "pathtrace": PATHTRACE, "dds": DDS, "tensorrt": TENSORRT,
+                    "openvino": OPENVINO, "test": TEST},
     entry_points={"console_scripts": ["uois-sam = uois_sam_ros.cli:main",
                                       "uois_sam_node = uois_sam_ros.ros.main:main",
                                       "uois_sam_grasp_node = uois_sam_ros.grasping.consumer:main"]},

@@ -124,19 +124,23 @@ def test_branches_are_refused():
 
 
 @shipped
-def test_int8_has_pairs_and_spares_the_last_layers(inputs, tmp_path):
+@pytest.mark.parametrize("target", ["processor", "tensorrt"])
+def test_int8_has_pairs_and_spares_the_last_layers(inputs, tmp_path, target):
     path = tmp_path / "int8.onnx"
-    to_int8(load_portable(ENGINES / "compact_encoder.onnx"), path, [inputs["compact_encoder"]])
+    to_int8(load_portable(ENGINES / "compact_encoder.onnx"), path, [inputs["compact_encoder"]], target)
     model = onnx.load(path)
     onnx.checker.check_model(model)
     assert model.ir_version <= 10 and [entry.version for entry in model.opset_import if not entry.domain] == [18]
     assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}, "TensorRT knows no other"
     makers = {name: node for node in model.graph.node for name in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    quantised = [node for node in convolutions if makers[node.input[0]].op_type == "DequantizeLinear"]
+    quantised = [node for node in convolutions if node.input[1] in makers]  # its weights come from a pair
     assert 20 < len(quantised) < len(convolutions)
     zero_points = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer if "zero_point" in tensor.name]
-    assert zero_points and not any(values.any() for values in zero_points), "symmetric, as TensorRT wants it"
+    symmetric = not any(values.any() for values in zero_points)
+    assert zero_points and symmetric == (target == "tensorrt"), "TensorRT knows no zero points, processors gain by them"
+    biases = [node for node in quantised if makers.get(node.input[2]) is not None]
+    assert bool(biases) == (target == "processor"), "TensorRT reads no 32-bit biases"
     expected, got = (run(file, inputs["compact_encoder"]) for file in (ENGINES / "compact_encoder.onnx", path))
     assert np.abs(got["heatmap"] - expected["heatmap"]).mean() < 0.01
     assert path.stat().st_size < (ENGINES / "compact_encoder.onnx").stat().st_size

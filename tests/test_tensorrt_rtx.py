@@ -58,7 +58,7 @@ def files(tmp_path_factory):
             from uois_sam_ros.example import box_scene
 
             inputs = record_inputs(preset(NETWORKS[name]), str(original(name).parent), [box_scene(320, 240)[0]])
-            to_int8(load_portable(original(name)), target, inputs[name])
+            to_int8(load_portable(original(name)), target, inputs[name], "tensorrt")
         onnx.checker.check_model(str(target))
         return target
 

@@ -67,6 +67,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="fp32: same numbers; fp16: delicate parts stay fp32; int8: encoders only, where speed "
                              "matters more than masks")
     export.add_argument("--out", required=True, metavar="DIR", help="folder for the models and their manifest")
+    export.add_argument("--int8-for", default="processor", choices=("processor", "tensorrt"),
+                        help="int8: who runs it; the two want different files (default processor)")
     export.add_argument("--calibrate", default="", metavar="INPUT",
                         help="int8: recording, folder or shards to take ranges from (default: generated scenes)")
     export.add_argument("--frames", type=int, default=48, metavar="N", help="int8: how many frames of it (default 48)")
@@ -141,7 +143,7 @@ def run_export(args: argparse.Namespace) -> int:
         raise ConfigError(f"--frames: expected 1 or more, got {args.frames}")
     config = _config(args)
     frames = _calibration(args) if args.precision == "int8" else []
-    report = export(config, args.precision, args.out, calibration=frames)
+    report = export(config, args.precision, args.out, calibration=frames, target=args.int8_for)
     print(f"{args.out}: {report}" if report else f"{args.out}: fp32, the same numbers bit for bit")
     if report is not None and not report.passed:
         print(f"an engine of these models would be refused; the next safer precision is {report.safer or 'fp32'}")

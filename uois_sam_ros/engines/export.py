@@ -22,12 +22,13 @@ QUANTIZED_KINDS = ("encoder",)
 
 
 def export(config: SegmenterConfig, precision: str, out: str | Path, *, calibration: Sequence[Frame] = (),
-           say: Say = say_stderr) -> ParityReport | None:
+           target: str = "processor", say: Say = say_stderr) -> ParityReport | None:
     """Write every network to ``out`` and compare the result with the original on ONNX Runtime, CPU.
 
     Args:
         config: names the networks; its ``runtime.model_dir`` is where the fp32 models lie.
         calibration: frames that int8 takes its ranges from.
+        target: of int8: "processor" or "tensorrt".
 
     Returns:
         The figures; ``None`` for fp32, whose results are the same bit for bit.
@@ -55,12 +56,13 @@ def export(config: SegmenterConfig, precision: str, out: str | Path, *, calibrat
         say(f"int8: taking ranges from {len(calibration)} frames")
         inputs = record_inputs(config, str(source.folder), calibration)
     for name in names:
-        entry = _export_one(name, precision, source, out, inputs.get(name, []))
+        entry = _export_one(name, precision, source, out, inputs.get(name, []), target)
         say(f"{name}: {entry['precision']}, {entry['bytes'] / 1e6:.1f} MB")
     return None if precision == "fp32" else _prove(config, precision, source, out, say)
 
 
-def _export_one(name: str, precision: str, source: Manifest, out: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+def _export_one(name: str, precision: str, source: Manifest, out: Path, inputs: list[dict[str, Any]],
+                int8_for: str) -> dict[str, Any]:
     """Write one network and its manifest entry; return the entry."""
     from ..models.half import to_half
     from ..models.precision import load_portable, save, to_int8
@@ -75,10 +77,12 @@ def _export_one(name: str, precision: str, source: Manifest, out: Path, inputs: 
     elif precision == "fp16":
         data = save(to_half(load_portable(path)), target)
     else:
-        to_int8(load_portable(path), target, inputs)
+        to_int8(load_portable(path), target, inputs, int8_for)
         data = ""
     facts = {key: value for key, value in entry.items() if key not in ("file", "sha256", "bytes", "data", "source")}
     facts["precision"] = precision
+    if precision == "int8":
+        facts["int8_for"] = int8_for
     if out.resolve() != source.folder.resolve():
         facts["source"] = {"sha256": entry["sha256"], "folder": os.path.relpath(source.folder.resolve(), out.resolve())}
     return write_entry(out, name, target.name, **({"data_file": data} if data else {}), **facts)

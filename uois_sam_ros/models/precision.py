@@ -18,9 +18,16 @@ import numpy as np
 from ..errors import ModelError
 from .portable import make_portable
 
-#: What int8 pays for; everything else stays float.
+#: What int8 pays for.
 QUANTIZED = ("Conv", "MatMul", "Gemm")
-
+#: Who runs the file -> operators that are quantised, and whether activations are symmetric. Processors gain only when
+#: everything between two convolutions is 8 bit, too, with zero points (measured: 2.2 times as fast, against 1.0 with
+#: the other); TensorRT knows no zero points and decides itself what lies between.
+TARGETS = {
+    "processor": ((*QUANTIZED, "Add", "Relu", "AveragePool", "Concat", "Resize", "DepthToSpace", "Reshape", "Transpose",
+                   "Slice"), False),
+    "tensorrt": (QUANTIZED, True),
+}
 #: Larger models keep their weights in a second file: one must stay under 2 GiB.
 ONE_FILE_BYTES = 2 * 10 ** 9
 
@@ -58,13 +65,12 @@ def save(model: Any, path: Path) -> str:
     return beside.name if large else ""
 
 
-def to_int8(model: Any, target: str | Path, inputs: Sequence[dict[str, np.ndarray]]) -> None:
-    """Write the model to ``target`` with quantise-dequantise pairs around ``QUANTIZED`` operators.
-
-    Symmetric int8, weights a channel at a time: what TensorRT takes, too.
+def to_int8(model: Any, path: str | Path, inputs: Sequence[dict[str, np.ndarray]], target: str = "processor") -> None:
+    """Write the model to ``path`` with quantise-dequantise pairs; weights are symmetric, a channel at a time.
 
     Args:
         inputs: what the network is given on the calibration frames.
+        target: who will run it, one of ``TARGETS``.
 
     Raises:
         ModelError: nothing to calibrate with.
@@ -74,18 +80,19 @@ def to_int8(model: Any, target: str | Path, inputs: Sequence[dict[str, np.ndarra
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     if not inputs:
-        raise ModelError(f"int8 {Path(target).stem}: expected inputs of calibration frames, got none")
+        raise ModelError(f"int8 {Path(path).stem}: expected inputs of calibration frames, got none")
+    operators, symmetric = TARGETS[target]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         plain, ready = Path(folder) / "plain.onnx", Path(folder) / "ready.onnx"
         onnx.save(model, str(plain))
         quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)
         quantize_static(
-            str(ready), str(target), _Reader(inputs), quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTIZED), per_channel=True, activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
+            str(ready), str(path), _Reader(inputs), quant_format=QuantFormat.QDQ, per_channel=True,
+            op_types_to_quantize=list(operators), weight_type=QuantType.QInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             calibrate_method=CalibrationMethod.MinMax, calibration_providers=["CPUExecutionProvider"],
             nodes_to_exclude=_delicate(onnx.load(str(ready))),
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False})
+            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True, "QuantizeBias": not symmetric})
 
 
 class _Reader:
