@@ -177,7 +177,8 @@ def _equal(self: Any, other: object) -> bool:
 
 
 def _show(self: Any) -> str:
-    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__dataclass_fields__)})"
+    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__dataclass_fields__)
+    return f"{type(self).__name__}({fields})"
 
 
 _TEXTS = {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet"}
