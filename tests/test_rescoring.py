@@ -59,15 +59,16 @@ def test_decoder_score():
     np.testing.assert_array_equal(result.scores, masks.iou_predictions)
 
 
-def test_hdnet_score():
-    rescore = make_rescorer(RescoringConfig("hdnet", foreground_weight=0), Plus())
+@pytest.mark.parametrize("weight, expected", [(1.0, 0.9), (0.5, 0.85), (0.0, 0.8)])
+def test_hdnet_score(weight, expected):
+    rescore = make_rescorer(RescoringConfig("hdnet", hdnet_weight=weight, foreground_weight=0), Plus())
     result = rescore(FEATURES, prompts(None), left_half_and_all())
-    np.testing.assert_allclose(result.scores, [[0.9, 0.9, 0.9]])
+    np.testing.assert_allclose(result.scores, [[expected] * 3], rtol=1e-6)
     np.testing.assert_allclose(result.iou_predictions, 0.8)  # stays for comparison
 
 
 def test_scores_stay_in_range():
-    rescore = make_rescorer(RescoringConfig("hdnet", foreground_weight=0), Plus())
+    rescore = make_rescorer(RescoringConfig("hdnet", hdnet_weight=1.0, foreground_weight=0), Plus())
     masks = left_half_and_all()
     high = rescore(FEATURES, prompts(None), mask_set(masks.low_res_masks, masks.iou_predictions, 5.0))
     low = rescore(FEATURES, prompts(None), mask_set(masks.low_res_masks, masks.iou_predictions, -5.0))

@@ -91,6 +91,9 @@ class RescoringConfig:
     strategy: str = setting("hdnet", "hdnet: refined score; decoder: the decoder's own IoU",
                             choices=("hdnet", "decoder"))
     rescorer: str = setting("compact_hdnet", "model name; used by strategy hdnet")
+    hdnet_weight: float = setting(
+        0.75, "share of HDNet in the score, the rest is the decoder's own; lower it where objects unlike "
+        "those of training fall apart, raise it where things merge", low=0.0, high=1.0)
     foreground_weight: float = setting(
         0.0, "score is multiplied by (mean foreground inside the mask) to this power; 0 = off",
         low=0.0, high=4.0)
@@ -305,7 +308,7 @@ def _paper(sam: str, hpg: str, *, backbone: str = "", side: int = 256) -> Segmen
                       "heatmap_threshold": 0.007, "peak_window": 3, "max_points": 30, "coverage_points": 0,
                       "min_distance_px": 0, "grid_side": 32},  # 32: SAM's own "everything" grid, the first rung
         "decoding": {"decoder": f"sam_{sam}_decoder", "batch": 32},
-        "rescoring": {"rescorer": f"sam_{sam}_hdnet"},
+        "rescoring": {"rescorer": f"sam_{sam}_hdnet", "hdnet_weight": 1.0},
         # The area limit of 200x200 px is 0.13 of the 640x480 pictures that the paper scores.
         "selection": {"score_threshold": 0.48, "nms_iou": 0.3, "containment": 1, "min_area": 0, "max_area": 0.13,
                       "min_size_m": 0, "max_size_m": 10, "plane_veto": False, "edge_radius_px": 0},

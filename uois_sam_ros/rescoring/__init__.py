@@ -21,8 +21,8 @@ Rescorer = Callable[[Features, Prompts, MaskSet], MaskSet]
 def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
     """Return the rescoring stage.
 
-    Strategy "decoder" starts from the decoder's own IoU, "hdnet" from the refined score; both are
-    multiplied by (mean foreground inside the mask) ** ``foreground_weight`` where the prompts carry
+    Strategy "decoder" starts from the decoder's own IoU, "hdnet" from the refined score, mixed with
+    the decoder's by ``hdnet_weight``; both are multiplied by (mean foreground inside the mask) ** ``foreground_weight`` where the prompts carry
     a foreground map, and by (share on one continuous surface) ** ``depth_weight`` where there is depth.
 
     Args:
@@ -42,7 +42,9 @@ def make_rescorer(config: RescoringConfig, model: Model | None) -> Rescorer:
     def rescore(features: Features, prompts: Prompts, mask_set: MaskSet) -> MaskSet:
         if len(mask_set) == 0:
             return mask_set
-        scores = hdnet_scores(model, mask_set) if config.strategy == "hdnet" else mask_set.iou_predictions
+        scores = mask_set.iou_predictions
+        if config.strategy == "hdnet":
+            scores = scores + np.float32(config.hdnet_weight) * (hdnet_scores(model, mask_set) - scores)
         if config.foreground_weight > 0 and prompts.foreground is not None:
             inside = mean_foreground(mask_set.low_res_masks, prompts.foreground, features.grid.resized_hw)
             scores = scores * inside ** np.float32(config.foreground_weight)

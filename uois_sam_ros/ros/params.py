@@ -16,7 +16,7 @@ from .settings import DYNAMIC, NodeSettings
 NODE_NAME = "uois_sam"
 PRESET = "preset"
 #: Pipeline stages whose settings are read anew for every frame; the others decide what is loaded.
-DYNAMIC_STAGES = ("selection.", "prompting.", "encoding.", "rescoring.foreground_weight",
+DYNAMIC_STAGES = ("selection.", "prompting.", "encoding.", "rescoring.hdnet_weight", "rescoring.foreground_weight",
                   "rescoring.depth_weight", "decoding.batch")
 #: ... but these name networks or maps of networks.
 STATIC = ("encoding.encoders", "prompting.foreground_map", "prompting.heatmap_map")
