@@ -114,7 +114,8 @@ class Listener:
         self.detections += 1
 
     def _on_diagnostics(self, message) -> None:
-        self.values = {pair.key: pair.value for pair in message.status[0].values}
+        if message.status[0].name.startswith("/uois_sam:"):
+            self.values = {pair.key: pair.value for pair in message.status[0].values}
 
     def state(self) -> str:
         return self.values.get("state", "")

@@ -145,7 +145,7 @@ def test_quantised_float_depth():
 
 
 @pytest.mark.parametrize(("decode", "message", "complaint"), [
-    (decode_color, bags.image(0, "bayer_rggb8", PIXELS[:, :, 0]), "expected encoding rgb8.*got 'bayer_rggb8'"),
+    (decode_color, bags.image(0, "64FC1", PIXELS[:, :, 0].astype(np.float64)), "expected encoding rgb8.*got '64FC1'"),
     (decode_color, bags.image(0, "16UC1", PIXELS[:, :, 0].astype(np.uint16)), "got '16UC1'"),
     (decode_color, bags.compressed(0, "png", bags.png(PIXELS[:, :, 0].astype(np.uint16))), "8-bit colour"),
     (decode_color, bags.compressed(0, "jpeg", b"\xff\xd8 not much"), "cut off"),

@@ -104,7 +104,7 @@ def test_parameters_change_what_comes_next(rig):
 
 
 @pytest.mark.parametrize(("make", "text"), [
-    (lambda stamp: image("yuv422", np.zeros((240, 320, 2), np.uint8), stamp), "yuv422"),
+    (lambda stamp: image("64FC1", np.zeros((240, 320), np.float64), stamp), "64FC1"),
     (lambda stamp: image("rgb8", np.zeros((120, 160, 3), np.uint8), stamp), "160x120"),
 ])
 def test_a_bad_frame_costs_one_frame(rig, make, text):

@@ -12,8 +12,11 @@ import pytest
 from rosgraph import LOOPBACK_XML, joined  # noqa: F401 (a fixture)
 
 from uois_sam_ros.errors import BackendError, RosError
-from uois_sam_ros.ros.standalone import dds, participant
+from uois_sam_ros.ros import api
 
+if not api.STANDALONE:
+    pytest.skip("tests the standalone subset", allow_module_level=True)
+from uois_sam_ros.ros.standalone import dds, participant  # noqa: E402
 
 
 def run(code, **env):

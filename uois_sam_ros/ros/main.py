@@ -17,15 +17,19 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0 after a shutdown, 2 when the node could not be made.
     """
-    from . import api
-    from .node import SegmentNode
-
     try:
+        from . import api
+        from .node import SegmentNode
+
         api.init(args=list(sys.argv if args is None else args))
         node = SegmentNode()
     except UoisError as error:
-        print(f"uois_sam_node: error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __package__.partition(".")[0]:
+            raise
+        return _refuse(f"expected the package '{error.name}', got none for {sys.executable}; activate the environment "
+                       "that has it, or pip install it there")
     executor = api.MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
     try:
@@ -38,6 +42,11 @@ def main(args: Sequence[str] | None = None) -> int:
         node.destroy_node()
         api.try_shutdown()
     return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"uois_sam_node: error: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

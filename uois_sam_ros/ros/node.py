@@ -159,7 +159,7 @@ class SegmentNode(api.LifecycleNode):
 
     def _on_fault(self, _: Pair, error: Exception) -> str:
         """A fault of a library must not end the node: it costs this pair, the next one is the retry."""
-        return self._refuse("fault", error)
+        return self._refuse("fault", error) if api.ok() else "shutting down"
 
     def _process(self, pair: Pair) -> Any:
         """Segment and publish one pair in the worker's thread; return its Result, or the reason it failed."""
