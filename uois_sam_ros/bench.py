@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .config import SegmenterConfig, preset, update
+from .config import SegmenterConfig, load_config, preset, update
 from .errors import ConfigError
 from .types import Frame
 
@@ -43,12 +43,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "bench", help="time every stage on this machine", description=__doc__.split("\n\n", 1)[1],
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="compact", metavar="NAME", help="configuration (default compact)")
+    parser.add_argument("--preset", default=None, metavar="NAME", help="configuration (default compact)")
+    parser.add_argument("--config", default=None, metavar="FILE", help="YAML with settings that differ from a preset")
     parser.add_argument("--frames", type=int, default=50, metavar="N", help="timed frames (default 50)")
-    parser.add_argument("--threads", type=int, default=0, metavar="N",
+    parser.add_argument("--threads", type=int, default=None, metavar="N",
                         help="CPU threads; 0 = all cores this process may use (default)")
     parser.add_argument("--against", choices=("torch",), help="compare with this backend in the same run")
-    parser.add_argument("--model-dir", default="", metavar="DIR",
+    parser.add_argument("--model-dir", default=None, metavar="DIR",
                         help="folder with manifest.json (default: shipped)")
     parser.add_argument("--boxes", action="store_true", help="use boxes on a table, not the recording")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
@@ -61,11 +62,15 @@ def run_bench(args: argparse.Namespace) -> int:
         raise ConfigError(f"--frames: expected 1 or more, got {args.frames}")
     if args.json and not args.json.parent.is_dir():
         raise ConfigError(f"--json: expected a file in a folder that exists, got {args.json}")
-    config = update(preset(args.preset), {"runtime": {"threads": args.threads,
-                                                      "model_dir": args.model_dir}})
+    if args.config and args.preset:
+        raise ConfigError(f"--config, --preset: expected one of them, got both ({args.config}, {args.preset})")
+    name = args.preset or "compact"
+    given = {"threads": args.threads, "model_dir": args.model_dir}
+    config = update(load_config(args.config) if args.config else preset(name),
+                    {"runtime": {key: value for key, value in given.items() if value is not None}})
     frames, source = example_frames(recording=not args.boxes)
     report = measure(config, frames, args.frames, args.against)
-    report = {"command": " ".join(["uois-sam", *sys.argv[1:]]), "preset": args.preset,
+    report = {"command": " ".join(["uois-sam", *sys.argv[1:]]), "preset": args.config or name,
               "input": source, **report}
     print(format_report(report))
     if args.json:

@@ -44,7 +44,8 @@ def add_segmenter_options(parser: argparse.ArgumentParser) -> None:
     """Add the choice of preset, models and backend."""
     parser.add_argument("--preset", default=None, metavar="NAME", help="configuration to start from (default compact)")
     parser.add_argument("--config", default=None, metavar="FILE", help="YAML with settings that differ from a preset")
-    parser.add_argument("--backend", default=None, metavar="NAME", help="onnxruntime (default) or torch")
+    parser.add_argument("--backend", default=None, metavar="NAME",
+                        help="onnxruntime (default), torch, openvino, tensorrt or tensorrt_rtx")
     parser.add_argument("--depth", default=None, choices=DEPTH_MODES,
                         help="auto: use depth where there is some; off: colour only; require: refuse frames without")
     parser.add_argument("--model-dir", default=None, metavar="DIR", help="folder with manifest.json (default: shipped)")
