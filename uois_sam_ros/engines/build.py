@@ -130,7 +130,7 @@ class Workshop:
             model_spec(name), onnx, self.wanted, build_options(self.config.runtime), log,
             self.store.timing_path(identity), progress))
         seconds = progress.done(f"{len(plan) / 1e6:.1f} MB, log {log}")
-        return plan, self.wanted, {"seconds": round(seconds, 1), "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        return plan, self.wanted, {"seconds": round(seconds, 3), "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                                    "system": platform.platform()}
 
     def _prove(self, name: str, engine: Engine) -> ParityReport:

@@ -141,9 +141,8 @@ def run_export(args: argparse.Namespace) -> int:
 
     if args.frames < 1:
         raise ConfigError(f"--frames: expected 1 or more, got {args.frames}")
-    config = _config(args)
-    frames = _calibration(args) if args.precision == "int8" else []
-    report = export(config, args.precision, args.out, calibration=frames, target=args.int8_for)
+    report = export(_config(args), args.precision, args.out, target=args.int8_for,
+                    calibration=lambda: _calibration(args))
     print(f"{args.out}: {report}" if report else f"{args.out}: fp32, the same numbers bit for bit")
     if report is not None and not report.passed:
         print(f"an engine of these models would be refused; the next safer precision is {report.safer or 'fp32'}")

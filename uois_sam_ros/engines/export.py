@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ from .progress import Say, say_stderr
 QUANTIZED_KINDS = ("encoder",)
 
 
-def export(config: SegmenterConfig, precision: str, out: str | Path, *, calibration: Sequence[Frame] = (),
-           target: str = "processor", say: Say = say_stderr) -> ParityReport | None:
+def export(config: SegmenterConfig, precision: str, out: str | Path, *, target: str = "processor",
+           calibration: Callable[[], Sequence[Frame]] = tuple, say: Say = say_stderr) -> ParityReport | None:
     """Write every network to ``out`` and compare the result with the original on ONNX Runtime, CPU.
 
     Args:
         config: names the networks; its ``runtime.model_dir`` is where the fp32 models lie.
-        calibration: frames that int8 takes its ranges from.
         target: of int8: "processor" or "tensorrt".
+        calibration: called for the frames that int8 takes its ranges from.
 
     Returns:
         The figures; ``None`` for fp32, whose results are the same bit for bit.
@@ -53,8 +53,9 @@ def export(config: SegmenterConfig, precision: str, out: str | Path, *, calibrat
         raise ConfigError(f"--out: expected another folder than that of the fp32 models, got {out}")
     inputs: dict[str, list[dict[str, Any]]] = {}
     if precision == "int8":
-        say(f"int8: taking ranges from {len(calibration)} frames")
-        inputs = record_inputs(config, str(source.folder), calibration)
+        frames = calibration()
+        say(f"int8: taking ranges from {len(frames)} frames")
+        inputs = record_inputs(config, str(source.folder), frames)
     for name in names:
         entry = _export_one(name, precision, source, out, inputs.get(name, []), target)
         say(f"{name}: {entry['precision']}, {entry['bytes'] / 1e6:.1f} MB")
