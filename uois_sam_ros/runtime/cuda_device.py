@@ -1,7 +1,7 @@
 """Device memory, pinned host memory, one stream and graphs, through NVIDIA's ``cuda-bindings`` alone.
 
-Chosen because it is the smallest maintained way: no compiler, no torch, wheels for x86-64 and aarch64 (12.9 still
-serves Python 3.10, which JetPack 6 has), and it needs only the driver.
+Chosen because it is the smallest maintained way: no compiler, no torch, wheels for x86-64 and aarch64 (12.9 for CUDA 12
+and the Python 3.10 of JetPack 6), and it needs only the driver.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import BackendError
 
-INSTALL = "pip install 'cuda-bindings>=12.6,<14' (12.9 for Python 3.10), with an NVIDIA driver"
+INSTALL = "pip install 'cuda-bindings<13' with a driver for CUDA 12 (JetPack 6), 'cuda-bindings<14' for CUDA 13"
 #: What is used of ``cuda.bindings.runtime``; tests look every name up.
 NAMES = (
     "cudaError_t", "cudaGetDeviceCount", "cudaGetDeviceProperties", "cudaGetErrorString", "cudaSetDevice", "cudaMalloc",
