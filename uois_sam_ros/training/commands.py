@@ -36,7 +36,7 @@ examples:
   uois-sam train hdnet  --preset paper --sam sam_vit_l_0b3195.pth --data uoais-sim:DIR --fraction 10 --out r
 """
 #: Stage -> default learning rate and batch where an option does not say; "adapt" is either head of the compact model.
-DEFAULTS = {"base": (2e-3, 12), "hpg": (1e-3, 32), "hdnet": (1e-3, 30), "adapt": (1e-4, 16), "standins": (2e-3, 8)}
+DEFAULTS = {"base": (2e-3, 12), "hpg": (1e-3, 32), "hdnet": (1e-3, 30), "adapt": (1e-4, 16), "standins": (2e-3, 4)}
 
 
 def register(subparsers) -> None:
@@ -51,7 +51,7 @@ def register(subparsers) -> None:
                         "synth'; hpg, hdnet: anything with labels that 'uois-sam eval' reads")
     parser.add_argument("--epochs", type=int, default=30, help="iou, hdnet, hpg: epochs (%(default)s)")
     parser.add_argument("--batch", type=int, help="views, images (hpg) or prompts (hdnet) a step over all processes "
-                        "(base 12, hpg 32, hdnet 30, both on compact 16, standins 8)")
+                        "(base 12, hpg 32, hdnet 30, both on compact 16, standins 4)")
     parser.add_argument("--lr", type=float,
                         help="peak learning rate (base, standins 2e-3; hpg, hdnet 1e-3, both on compact 1e-4)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="base, hpg, hdnet: where to train")
@@ -62,7 +62,7 @@ def register(subparsers) -> None:
     parser.add_argument("--save-minutes", type=float, default=2.0,
                         help="hpg, hdnet, standins: work that a kill may cost (%(default)s)")
     scratch = parser.add_argument_group("the compact model from scratch")
-    scratch.add_argument("--samples", type=int, default=60000, help="base: views to see in all (%(default)s)")
+    scratch.add_argument("--samples", type=int, help="base, standins: views to see in all (60000; 5000)")
     scratch.add_argument("--size", action="append", type=_size, metavar="HxW",
                          help="base, iou: working size, multiples of 16; repeat to mix sizes (192x256)")
     scratch.add_argument("--decay-from", type=float, default=0.6,
@@ -135,6 +135,7 @@ def _check(args: argparse.Namespace, on_frames: bool) -> None:
     rate, batch = DEFAULTS.get("adapt" if on_frames and args.preset == "compact" else args.stage, (1e-3, 1))
     args.lr = rate if args.lr is None else args.lr
     args.batch = batch if args.batch is None else args.batch
+    args.samples = (5000 if args.stage == "standins" else 60000) if args.samples is None else args.samples
     args.views = (8 if on_frames else 1500) if args.views is None else args.views
     if args.samples < 1 or args.views < 1 or args.epochs < 1 or args.batch < 1:
         raise ConfigError("--samples, --views, --epochs, --batch: expected 1 or more, got "

@@ -27,7 +27,7 @@ PATIENCE = 6
 def run(args: argparse.Namespace, command: str) -> int:
     """Run the stage that the options describe."""
     if args.stage == "standins":
-        return _standins(args, command)
+        return _standins(args)
     if args.preset == "compact":
         return _adapt(args, command)
     chain = chain_of(args.preset)
@@ -60,13 +60,13 @@ def _adapt(args: argparse.Namespace, command: str) -> int:
     return 0
 
 
-def _standins(args: argparse.Namespace, command: str) -> int:
+def _standins(args: argparse.Namespace) -> int:
     chain = chain_of(args.preset) if args.preset != "compact" else None
     if chain is None or not chain.sam.endswith(VARIANT):
         raise ConfigError(f"--preset: stage standins makes networks for paper-tiny or shared-tiny, got {args.preset}; "
                           "for the others take official weights: uois-sam weights list")
-    config = StandinConfig(args.data, args.out, views=ViewConfig(batch=args.batch, seed=args.seed), lr=args.lr,
-                           amp=args.amp, save_minutes=args.save_minutes, command=command)
+    config = StandinConfig(args.data, args.out, args.samples, views=ViewConfig(batch=args.batch, seed=args.seed),
+                           lr=args.lr, amp=args.amp, save_minutes=args.save_minutes)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     train_standins(config, dinov2=chain.prompts_from.startswith("dinov2_"))
     return 0

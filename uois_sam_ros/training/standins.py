@@ -34,25 +34,33 @@ LOG_EVERY = 20
 
 @dataclass(frozen=True)
 class StandinConfig:
-    """How much each step sees; the defaults take some minutes on one core.
+    """How much each step sees.
 
     Attributes:
-        dense_views: for each backbone. prompt_views: for SAM's encoder and decoder. iou_views: for its IoU head.
+        samples: views for SAM's encoder and decoder together; two thirds as many teach each backbone densely before,
+            a twentieth its IoU head afterwards. 5000 take about 45 minutes on one core.
         lr: peak; the rate falls to zero from ``decay_from`` of the views on.
     """
 
     data: str
     out: str
-    dense_views: int = 2400
-    prompt_views: int = 1600
-    iou_views: int = 120
+    samples: int = 5000
     iou_epochs: int = 30
     views: ViewConfig = ViewConfig()
     lr: float = 2e-3
     decay_from: float = 0.5
     amp: bool = True
     save_minutes: float = 2.0
-    command: str = ""
+
+    @property
+    def dense_views(self) -> int:
+        """Views for the dense step of a backbone."""
+        return max(1, self.samples * 2 // 3)
+
+    @property
+    def iou_views(self) -> int:
+        """Views for the IoU head."""
+        return max(2 * self.views.batch, self.samples // 20)
 
 
 def train_standins(config: StandinConfig, *, dinov2: bool) -> list[Path]:
@@ -74,7 +82,7 @@ def train_standins(config: StandinConfig, *, dinov2: bool) -> list[Path]:
     spec = model_spec(f"sam_{VARIANT}_encoder")
     channels = model_spec(f"sam_{VARIANT}_decoder").inputs[0].dims[1]
     _run(config, "sam_dense", DenseLearner(sam.image_encoder, channels), config.dense_views, spec)
-    _run(config, "sam_prompts", PromptLearner(sam), config.prompt_views, spec)
+    _run(config, "sam_prompts", PromptLearner(sam), config.samples, spec)
     _train_iou(config, sam, ViewBatches(config.data, spec, config.views))
     made.append(_write(out / f"sam_{VARIANT}.pth", sam))
     return made
@@ -193,12 +201,12 @@ def _run(config: StandinConfig, name: str, learner: Callable, views: int, spec) 
 def _train_iou(config: StandinConfig, sam: nn.Module, batches: ViewBatches) -> None:
     """Fit the IoU head on views that the steps before did not see."""
     learner = PromptLearner(sam).eval()
-    first = config.prompt_views // config.views.batch
+    first = config.samples // config.views.batch
     tokens, quality = [], []
     hook = learner.decoder.mask_decoder.iou_prediction_head.register_forward_pre_hook(
         lambda module, inputs: tokens.append(inputs[0].float()))
     with torch.no_grad():
-        for step in range(first, first + max(1, config.iou_views // config.views.batch)):
+        for step in range(first, first + config.iou_views // config.views.batch):
             with torch.autocast("cpu", torch.bfloat16, enabled=config.amp):
                 _, _, true, available = learner.answers(batches[step])
             quality.append(true.flatten(0, 1)[available.any(-1).flatten()])
