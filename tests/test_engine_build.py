@@ -174,7 +174,7 @@ def test_failed_gate_names_the_network_and_is_final(tmp_path, cuda, monkeypatch)
     monkeypatch.setattr(Workshop, "open", wrong)
     config = config_for(tmp_path, build="missing")
     with pytest.raises(EngineError, match="compact_decoder.*expected mask IoU >= 0.99.*got failed fp32: mask IoU 0.*"
-                                          "worst compact_decoder"):
+                                          "worst compact_decoder .the engine itself"):
         Segmenter(config)
     monkeypatch.setattr(module, "Progress", pytest.fail)
     with pytest.raises(EngineError, match="worst compact_decoder"):
@@ -294,6 +294,14 @@ def test_library_or_gpu_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(BackendError, match="expected the package cuda-bindings"):
         Workshop(config)
+
+
+def test_int8_for_processors_is_refused(tmp_path, cuda):
+    write = (ROOT / "engines" / "compact_hdnet.onnx").read_bytes()
+    (tmp_path / "compact_hdnet.onnx").write_bytes(write)
+    write_entry(tmp_path, "compact_hdnet", "compact_hdnet.onnx", precision="int8", int8_for="processor")
+    with pytest.raises(ModelError, match="expected int8 models for TensorRT, got those for processors; .*--int8-for"):
+        Workshop(config_for(tmp_path / "cache", model_dir=str(tmp_path)), say=quiet).ensure("compact_hdnet")
 
 
 def test_backend_without_engines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,16 @@ def test_memory_grows_and_is_given_back(model, cuda):
         assert cuda.allocated() == few == 6, "three tensors, each on the GPU and on the host"
     model.run(image(16, 16))
     model.close()
+    assert cuda.allocated() == 0
+
+
+def test_memory_is_given_back_when_the_model_is_dropped(tmp_path, cuda):
+    engine = store_plan(tmp_path, build_plan(TENSORRT, job(tmp_path)))
+    one = TensorRtModel(TINY_ENCODER, engine, TENSORRT, CudaDevice())
+    check(one, image())
+    assert cuda.allocated() == 6
+    del one
+    gc.collect()
     assert cuda.allocated() == 0
 
 

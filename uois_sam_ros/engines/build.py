@@ -87,6 +87,9 @@ class Workshop:
             found = self._usable(identity)
             if found is not None:
                 return Outcome(found, built=False)
+        if self.manifest.entry(name).get("int8_for", "tensorrt") != "tensorrt":
+            raise ModelError(f"{name}: expected int8 models for TensorRT, got those for processors; export them again "
+                             "with --int8-for tensorrt")
         onnx = self.manifest.verify(name)
         self.store.prepare(need_bytes=3 * onnx.stat().st_size)
         with hold(self.store.lock_path(identity), on_wait=lambda text: self._say(f"{name}: {text}")) as waited:
@@ -184,6 +187,8 @@ class Workshop:
 
     def _worst(self, name: str) -> str:
         """Name the operator that strays, or say that the engine strays from its own file."""
+        if self.manifest.entry(name).get("precision", "fp32") == "fp32":
+            return f"{name} (the engine itself, its ONNX file is fp32)"
         variant, reference = self.manifest.folder, self.reference_folder()
         inputs = self._proof.reference[name].inputs
         if not inputs:

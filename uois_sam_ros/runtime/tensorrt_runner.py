@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class TensorRtModel:
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._profiles = engine.profiles
         self._device = device
+        self._buffers: dict[str, Buffer] = {}
+        self._graph: Graph | None = None
         self._lock = threading.Lock()
         device.use()
         trt = flavour.load()
@@ -56,7 +59,6 @@ class TensorRtModel:
         self._buffers = {tensor.name: Buffer(device, tensor.dtype) for tensor in (*spec.inputs, *spec.outputs)}
         self._shapes: tuple[tuple[int, ...], ...] = ()
         self._repeats = 0
-        self._graph: Graph | None = None
         self._graphs_work = True
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -77,12 +79,16 @@ class TensorRtModel:
             return {name: self._buffers[name].host.copy() for name in self.spec.output_names}
 
     def close(self) -> None:
-        """Free graph, buffers and stream; the model is of no use afterwards."""
+        """Free graph, buffers and stream, as happens when the model is dropped; it is of no use afterwards."""
         self._drop_graph()
         for buffer in self._buffers.values():
             buffer.close()
         self._context = self._engine = self._runtime = None
         self._device.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # half made, or the library is gone already
+            self.close()
 
     def _reshape(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Give the context new input shapes and the tensors their places."""
