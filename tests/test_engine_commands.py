@@ -65,7 +65,8 @@ def test_from_export_to_masks(half, tmp_path, monkeypatch, capsys):
     from uois_sam_ros import Segmenter
 
     frame = box_scene(320, 240)[0]
-    got = Segmenter.from_config(str(config)).segment(frame)
+    segmenter = Segmenter.from_config(str(config))
+    got = segmenter.segment(frame)
     expected = Segmenter.from_preset("compact", runtime={"threads": 1}).segment(frame)
     assert np.mean(got.label == expected.label) > 0.99 and cuda.allocated() > 0
 
