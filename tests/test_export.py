@@ -229,6 +229,7 @@ def test_large_weights_lie_in_a_second_file(files, tmp_path):
     (path,) = export_preset("shared-tiny", {"hdnet": files["hdnet"]}, _seeded(tmp_path), external_bytes=1000)
     data = path.with_name("sam_tiny_hdnet.onnx.data")
     assert path.stat().st_size < 20_000 < data.stat().st_size
+    assert path.stat().st_mode == data.stat().st_mode
     assert Manifest.load(tmp_path).entry("sam_tiny_hdnet")["data"]["file"] == data.name
     runtime = config(tmp_path).runtime
     inputs = {tensor.name: example.numpy() + 1 for tensor, example in zip(

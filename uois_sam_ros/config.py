@@ -307,7 +307,7 @@ def _paper(sam: str, hpg: str, *, backbone: str = "", side: int = 256) -> Segmen
         "prompting": {"foreground_map": "hpg_foreground", "heatmap_map": "hpg_heatmap", "foreground_threshold": 0.85,
                       "heatmap_threshold": 0.007, "peak_window": 3, "max_points": 30, "coverage_points": 0,
                       "min_distance_px": 0, "grid_side": 32},  # 32: SAM's own "everything" grid, the first rung
-        "decoding": {"decoder": f"sam_{sam}_decoder", "batch": 32},
+        "decoding": {"decoder": f"sam_{sam}_decoder", "batch": 16},  # half a GB for sixteen on the CPU
         "rescoring": {"rescorer": f"sam_{sam}_hdnet", "hdnet_weight": 1.0},
         # The area limit of 200x200 px is 0.13 of the 640x480 pictures that the paper scores.
         "selection": {"score_threshold": 0.48, "nms_iou": 0.3, "containment": 1, "min_area": 0, "max_area": 0.13,

@@ -67,6 +67,7 @@ def write_onnx(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: 
     beside.unlink(missing_ok=True)
     if sum(len(tensor.raw_data) for tensor in model.graph.initializer) > external_bytes:
         onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=True, location=beside.name)
+        beside.chmod(path.stat().st_mode)  # it is written as a private file
     else:
         onnx.save(model, path)
     onnx.checker.check_model(str(path))
