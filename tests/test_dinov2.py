@@ -27,8 +27,8 @@ def fill(model, seed):
 
 
 def pictures():
-    random = np.random.RandomState(1)
-    return [torch.tensor(random.standard_normal(shape), dtype=torch.float32) for shape in ((1, 3, 56, 84), (1, 3, 70, 70))]
+    random, shapes = np.random.RandomState(1), ((1, 3, 56, 84), (1, 3, 70, 70))
+    return [torch.tensor(random.standard_normal(shape), dtype=torch.float32) for shape in shapes]
 
 
 @pytest.mark.parametrize(("index", "name"), [(0, "features_4x6"), (1, "features_5x5")])

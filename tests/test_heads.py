@@ -80,7 +80,7 @@ def test_heads_for_other_features_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (lambda content: content["state"].pop("mlp.layers.0.bias"), "expected the weights of sam_tiny_hdnet, got: .*Missing"),
+    (lambda content: content["state"].pop("mlp.layers.0.bias"), "the weights of sam_tiny_hdnet, got: .*Missing"),
     (lambda content: content.pop("state"), "expected the weights of sam_tiny_hdnet, got: 'state'"),
     (lambda content: content["settings"].update(depth=9), "expected the settings of this network, got .*depth"),
 ])

@@ -47,9 +47,11 @@ def describe_checkpoint(content: Mapping[str, Any]) -> str:
         return str(content["network"])
     if "format" in content and "model" in content:
         return "a training checkpoint of this package"
-    for key in ("image_encoder.trunk.pos_embed", "model"):
-        if key in content:
-            return "SAM 2" if "trunk" in key or "image_encoder.trunk.pos_embed" in content[key] else "a wrapped checkpoint"
+    inner = content.get("model", content)
+    if isinstance(inner, Mapping) and "image_encoder.trunk.pos_embed" in inner:
+        return "SAM 2"
+    if "model" in content:
+        return "a wrapped checkpoint"
     if "image_encoder.patch_embed.seq.0.c.weight" in content:
         return "MobileSAM"
     if "mask_decoder.hf_token.weight" in content:

@@ -77,6 +77,6 @@ def load_head(path: str | Path, name: str) -> tuple[nn.Module, dict[str, Any]]:
     try:
         module.load_state_dict(content["state"])
     except (KeyError, RuntimeError) as error:
-        raise ModelError(f"checkpoint {path}: expected the weights of {name}, got: {' '.join(str(error).split())[:200]}; "
-                         "train it again") from error
+        got = " ".join(str(error).split())[:200]
+        raise ModelError(f"checkpoint {path}: expected the weights of {name}, got: {got}; train it again") from error
     return module.eval(), dict(content.get("facts", {}))

@@ -141,7 +141,8 @@ class SamPromptDecoder(nn.Module):
         tokens = torch.cat([output.expand(count, -1, -1), embedded], dim=1)
         source = image_embedding + self.no_mask.weight.reshape(1, -1, 1, 1)
         position = self.position(self.cells_hw)[None]
-        hidden, image = decoder.transformer(source.expand(count, -1, -1, -1), position.expand(count, -1, -1, -1), tokens)
+        source, position = (values.expand(count, -1, -1, -1) for values in (source, position))
+        hidden, image = decoder.transformer(source, position, tokens)
         iou_token, mask_tokens = hidden[:, 0], hidden[:, 1:1 + decoder.num_mask_tokens]
         pixels = decoder.output_upscaling(image.transpose(1, 2).unflatten(2, self.cells_hw))
         kernels = torch.stack([mlp(mask_tokens[:, index])

@@ -68,14 +68,15 @@ def export_preset(name: str, files: Mapping[str, str | Path], out: str | Path, *
     sources = {network: _source(network) for network in names}
     foreign = [source for source in files if source not in sources.values()]
     if foreign:
-        raise ConfigError(f"--{foreign[0]}: expected a source of preset {name} "
-                          f"(--{', --'.join(dict.fromkeys(sources.values()))}), got one it has no use for; drop the option")
+        known = ", --".join(dict.fromkeys(sources.values()))
+        raise ConfigError(f"--{foreign[0]}: expected a source of preset {name} (--{known}), got one it has no use for; "
+                          "drop the option")
     there = Manifest.load(out).models if (out / MANIFEST_NAME).exists() else {}
     wanted = [network for network in names if sources[network] in files or network not in there]
     missing = [network for network in wanted if sources[network] not in files]
     if missing and not random:
-        raise ConfigError(f"--{sources[missing[0]]}: expected a checkpoint for {missing[0]}, got none; 'uois-sam weights "
-                          "list' tells where official files are, --random takes fresh weights for a trial")
+        raise ConfigError(f"--{sources[missing[0]]}: expected a checkpoint for {missing[0]}, got none; 'uois-sam "
+                          "weights list' tells where official files are, --random takes fresh weights for a trial")
     checkpoints = _Checkpoints()
     jobs = [_random(network, seed) if network in missing else checkpoints.job(network, Path(files[sources[network]]))
             for network in wanted]

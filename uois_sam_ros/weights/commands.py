@@ -51,9 +51,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     export.add_argument("--preset", required=True, metavar="NAME", help="paper, paper-b, paper-h, shared, ...")
     for option, text in SOURCES:
         export.add_argument(f"--{option}", metavar="FILE", help=text)
-    export.add_argument("--out", required=True, metavar="DIR", help="model folder; what is there already may be left out")
+    export.add_argument("--out", required=True, metavar="DIR", help="model folder; what it already has may be left out")
     export.add_argument("--random", action="store_true",
-                        help="fresh weights for what is neither given nor there: to try and time, the masks mean nothing")
+                        help="fresh weights for what is neither given nor there: for timing, the masks mean nothing")
     export.add_argument("--seed", type=int, default=0, metavar="N", help="of the fresh weights (default %(default)s)")
     export.set_defaults(handler=run_export)
 
