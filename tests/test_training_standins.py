@@ -77,8 +77,8 @@ def test_losses_fall_on_a_batch_seen_again(shards, network):
 
 
 def command(shards, out, *more):
-    return ["train", "standins", "--preset", "paper-tiny", "--data", shards, "--out", str(out), "--samples", "4", "--batch",
-            "2", "--save-minutes", "0", "--threads", "1", "--amp", *more]
+    return ["train", "standins", "--preset", "paper-tiny", "--data", shards, "--out", str(out), "--samples", "4",
+            "--batch", "2", "--save-minutes", "0", "--threads", "1", "--amp", *more]
 
 
 def test_stopped_between_two_steps_they_end_the_same_and_load_as_official_files(shards, tmp_path, monkeypatch, capsys):
