@@ -55,8 +55,8 @@ def test_the_report_by_hand():
     choice = {"refined": 0.6, "decoder": 0.5, "oracle": 0.7}
     of_heads = (("1", 40.0), ("100", 50.0), ("shuffled iou", 20.0), ("shuffled labels", 0.0))
     rungs = {seed: {"grid": scores(10.0 + k), "+ heatmap": scores(30.0 + 2 * k)} for k, seed in enumerate("01")}
-    frame = {"rungs": rungs, "heads": {f"{kind}/{seed}": heads(value, choice) for seed in "01" for kind, value in of_heads}}
-    frames = [frame, frame]
+    frames = 2 * [{"rungs": rungs, "heads": {f"{kind}/{seed}": heads(value, choice)
+                                             for seed in "01" for kind, value in of_heads}}]
     quality = {name: {"hdnet": 0.6, "decoder": 0.5, "oracle": 0.9, "random": 0.4, "clicks": 7}
                for name in frames[0]["heads"]}
     found = summarise(frames, (1, 100), quality)

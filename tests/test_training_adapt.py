@@ -91,6 +91,14 @@ def test_colour_pictures_of_any_size_will_do(trained_run, tmp_path, capsys):
     assert "2 frames to train on, 2 views each, 1 to validate with" in told and "HDNet before" in told
 
 
+def test_depth_without_a_manifest_needs_its_scale(trained_run, tmp_path, capsys):
+    write_source(tmp_path / "own", manifest=False)
+    arguments = adapt(trained_run, tmp_path / "own", tmp_path / "run", "hdnet", "--epochs", "1")
+    assert main(arguments) == 2
+    assert "expected depth_scale" in capsys.readouterr().err
+    assert main([*arguments, "--depth-scale", "0.001", "--intrinsics", "300,300,160,120"]) == 0
+
+
 @pytest.mark.parametrize("names, label, more, message", [
     (("a",), True, (), "expected at least 2"),
     (("a", "b"), False, (), "expected labelled frames to learn from, got none"),

@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 
+from ..replay.options import add_reading_options
+
 STAGES = """stages of the compact model from scratch, in this order (each reads what the one before wrote into --out):
   base     encoder, HPG head and mask decoder                    -> base.pth
   iou      the decoder's IoU head to convergence                 -> iou.pth
@@ -90,7 +92,9 @@ def register(subparsers) -> None:
     heads.add_argument("--clicks", type=int, default=30, help="hdnet: clicks a frame (%(default)s)")
     heads.add_argument("--background", type=float, default=0.5, metavar="SHARE",
                        help="hdnet: share of the clicks that miss all objects (%(default)s)")
-    parser.set_defaults(handler=run)
+    reading = parser.add_argument_group("hpg and hdnet: reading frames that do not tell it themselves")
+    add_reading_options(reading)
+    parser.set_defaults(handler=run, depth="auto", max_frames=0)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..replay.options import reading_options
 from .adapt import AdaptConfig, adapt_hdnet, adapt_hpg
 from .backbones import Chain, chain_of
 from .clicks import ClickConfig
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace, command: str) -> int:
     config = RunConfig(
         preset=args.preset, data=args.data, out=args.out, sam=args.sam, dinov2=args.dinov2, val=args.val,
         held_out=0.1 if args.held_out is None else args.held_out, percent=args.fraction, seed=args.seed,
-        cache=args.cache, cache_gb=args.cache_gb, command=command)
+        cache=args.cache, cache_gb=args.cache_gb, command=command,
+        reading=reading_options(args))
     with started_ranks(args.device) as ranks:
         if args.stage == "hpg":
             widths = args.widths or (TINY_WIDTHS if VARIANT in chain.hpg else None)
@@ -54,7 +56,8 @@ def _adapt(args: argparse.Namespace, command: str) -> int:
         raise ConfigError("--device: expected cpu, because adapting the compact model takes seconds there, got "
                           f"{args.device}; leave the option out")
     held_out = 0.2 if args.held_out is None else args.held_out
-    frames = OwnFrames(args.data, args.val, held_out, args.fraction, args.views, seed=args.seed)
+    frames = OwnFrames(args.data, args.val, held_out, args.fraction, args.views, seed=args.seed,
+                       reading=reading_options(args))
     config = AdaptConfig(frames, args.out, args.start, _fit(args, patience=PATIENCE), command=command)
     print(f"wrote {(adapt_hpg if args.stage == 'hpg' else adapt_hdnet)(config)}")
     return 0

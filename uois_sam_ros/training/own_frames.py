@@ -12,7 +12,7 @@ import torch
 from ..config import EncodingConfig
 from ..datasets.shards import SyntheticFrame
 from ..encoding.transform import working_grid
-from ..replay.sources import Sample
+from ..replay.sources import InputOptions, Sample
 from ..types import Intrinsics
 from .augment import AugmentConfig
 from .dataset import SampleConfig, make_sample
@@ -37,6 +37,7 @@ class OwnFrames:
         data, val: inputs with labels; without ``val`` the last ``held_out`` of every source validates.
         views: augmented views of a frame; fewer when there would be more than ``MOST_VIEWS`` in all.
         prompts, background_share: clicks a view, and how many of them miss all objects.
+        reading: what the inputs do not say themselves.
     """
 
     data: str
@@ -47,6 +48,7 @@ class OwnFrames:
     prompts: int = 20
     background_share: float = 0.4
     seed: int = 0
+    reading: InputOptions = InputOptions()
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ def own_views(config: OwnFrames) -> OwnViews:
     Raises:
         InputError: fewer than two labelled frames, or none to validate with.
     """
-    frames = LabelledFrames(config.data)
-    held = LabelledFrames(config.val) if config.val else frames
+    frames = LabelledFrames(config.data, config.reading)
+    held = LabelledFrames(config.val, config.reading) if config.val else frames
     split = split_frames(frames.sources, held_out=0.0 if config.val else config.held_out, percent=config.percent,
                          seed=config.seed)
     train = [sample for _, sample in frames.read(split.train)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..models.hdnet import HDNet
 from ..models.heads import build_head, save_head
 from ..models.hpg import HPG
 from ..models.spec import model_spec
+from ..replay.sources import InputOptions
 from .backbones import Backbone, Chain, chain_of
 from .cache import FeatureCache, Shelf
 from .clicks import Clicks, collect_clicks
@@ -35,6 +36,7 @@ class RunConfig:
         sam, dinov2: checkpoint files; only those that the preset's stage reads.
         percent: of the training frames, 1 to 100.
         cache, cache_gb: folder of features, "" = ``out/cache``; its budget in 10^9 bytes.
+        reading: what the inputs do not say themselves.
     """
 
     preset: str
@@ -49,6 +51,7 @@ class RunConfig:
     cache: str = ""
     cache_gb: float = 20.0
     command: str = ""
+    reading: InputOptions = InputOptions()
 
     def checkpoint_of(self, encoder: str) -> str:
         """Return the file of a backbone."""
@@ -72,8 +75,9 @@ def prepare_run(run: RunConfig, chain: Chain, encoder: str, ranks: Ranks) -> Pre
         InputError: too few labelled frames, a cache that is full or cannot be written.
         ModelError: a checkpoint that is not the one expected.
     """
-    frames = LabelledFrames(run.data)
-    held = LabelledFrames(run.val) if run.val else frames
+    reading = replace(run.reading, read_depth=False)  # the backbones see colour alone
+    frames = LabelledFrames(run.data, reading)
+    held = LabelledFrames(run.val, reading) if run.val else frames
     split = split_frames(frames.sources, held_out=0.0 if run.val else run.held_out, percent=run.percent, seed=run.seed)
     cache = FeatureCache(run.cache or Path(run.out) / "cache", run.cache_gb, ranks.world)
     backbone = Backbone(encoder, run.checkpoint_of(encoder), ranks.device)
