@@ -28,7 +28,7 @@ class Clicks:
     """N clicks with H hypotheses each.
 
     Attributes:
-        mask_tokens: [N, H, C]; iou_token: [N, C]; iou_predictions: [N, H]; float16 in a cache, else float32.
+        mask_tokens: [N, H, C]; iou_token: [N, C]; iou_predictions: [N, H]; float16 where they come from a cache.
         target: [N, H], IoU with the clicked object, 0 for background clicks: what HDNet predicts.
         on_object: bool[N]. frame: int64[N], the frame a click belongs to.
     """
@@ -88,7 +88,7 @@ def collect_clicks(items: Sequence[Item], backbone: Backbone, features: Shelf, c
     rows = [shelf.load(key) for key in keys]
     tensors = {name: torch.from_numpy(np.concatenate([row[name] for row in rows])) for name in rows[0]}
     frame = torch.arange(len(rows)).repeat_interleave(config.per_frame)
-    return Clicks(*(tensors[spec.name].float() for spec in fields(Clicks)[:4]), tensors["on_object"], frame)
+    return Clicks(**tensors, frame=frame)
 
 
 @torch.no_grad()

@@ -40,7 +40,8 @@ class HdnetLoss(nn.Module):
     def forward(self, mask_tokens: torch.Tensor, iou_token: torch.Tensor, iou_predictions: torch.Tensor,
                 target: torch.Tensor) -> torch.Tensor:
         """Return float32[B] of the tensors of ``Clicks``."""
-        return ((self.network(mask_tokens, iou_token, iou_predictions).float() - target) ** 2).mean(1)
+        scores = self.network(mask_tokens.float(), iou_token.float(), iou_predictions.float())
+        return ((scores.float() - target) ** 2).mean(1)
 
 
 class HdnetTask:
@@ -66,7 +67,7 @@ def selection_quality(network: HDNet, clicks: Clicks) -> dict[str, float]:
     ``background`` is the mean best score of background clicks: what the score threshold must lie above.
     """
     network = copy.deepcopy(network).cpu().eval()
-    scores = network(clicks.mask_tokens, clicks.iou_token, clicks.iou_predictions)
+    scores = network(clicks.mask_tokens.float(), clicks.iou_token.float(), clicks.iou_predictions.float())
     found = clicks.on_object
     target = clicks.target[found]
 
