@@ -131,9 +131,10 @@ def test_a_loss_that_is_not_finite_is_refused(tmp_path):
         run(task, tmp_path)
 
 
-def test_fewer_items_than_ranks_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="35 ranks, got 34"):
-        fit(Line(), CONFIG, Ranks(0, 35), tmp_path / "line.state", title="line")
+@pytest.mark.parametrize("ranks, batch, message", [(35, 64, "35 ranks, got 34"), (3, 2, "in batches of 2")])
+def test_fewer_items_than_ranks_are_refused(tmp_path, ranks, batch, message):
+    with pytest.raises(ModelError, match=message):
+        fit(Line(), replace(CONFIG, batch=batch), Ranks(0, ranks), tmp_path / "line.state", title="line")
 
 
 def test_shares_of_a_batch_are_equal_and_disjoint():

@@ -92,12 +92,12 @@ def fit(task: Task, config: FitConfig, ranks: Ranks, path: str | Path, *, title:
         which count as an epoch when the best one is chosen.
 
     Raises:
-        ModelError: damaged state, a state of other data or settings, a loss that is not finite, fewer items than ranks.
+        ModelError: damaged state, a state of other data or settings, a loss that is not finite, more ranks than items.
     """
     path, module = Path(path), shared_layers(task.module.to(ranks.device), ranks)
-    if task.sizes["train"] < ranks.world:
-        raise ModelError(f"{title}: expected at least one item for each of {ranks.world} ranks, got "
-                         f"{task.sizes['train']}; start fewer processes or give more frames")
+    if min(task.sizes["train"], config.batch) < ranks.world:
+        raise ModelError(f"{title}: expected at least one item of a batch for each of {ranks.world} ranks, got "
+                         f"{task.sizes['train']} in batches of {config.batch}; start fewer processes")
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     key = repr((task.key, {k: v for k, v in asdict(config).items() if k not in FREE}))
     state = _resume(path, key, module, optimizer) if path.exists() else _State()
