@@ -60,7 +60,8 @@ def test_it_records_what_was_gained(adapted):
     assert facts["hpg_validation"] <= facts["hpg_validation_before"]
     assert facts["hdnet_validation"] <= facts["hdnet_validation_before"]
     assert facts["hpg_frames"] == facts["hdnet_frames"] == 4
-    assert facts["hdnet_command"].startswith("uois-sam") and facts["started_from"] == "engines"
+    assert facts["hdnet_command"].startswith("uois-sam")
+    assert set(facts["started_from"]) == {f"compact_{part}" for part in PARTS}
     assert set(facts["quality"]) >= {"decoder", "hdnet", "oracle"}
     assert (adapted / "run" / "hpg.png").exists() and (adapted / "run" / "hdnet.png").exists()
 
@@ -68,18 +69,26 @@ def test_it_records_what_was_gained(adapted):
 def test_the_exported_model_segments(adapted):
     manifest = json.loads((adapted / "models" / "manifest.json").read_text())["models"]
     assert set(manifest) == {f"compact_{part}" for part in PARTS}
-    assert manifest["compact_hdnet"]["training"]["started_from"] == "engines"
+    assert manifest["compact_hdnet"]["training"]["started_from"]["compact_hdnet"] != manifest["compact_hdnet"]["sha256"]
     config = update(preset("compact"), {"runtime": {"model_dir": str(adapted / "models")}})
     frame = Frame(np.zeros((120, 160, 3), np.uint8), np.ones((120, 160), np.float32), Intrinsics(150, 150, 80, 60))
     assert Segmenter(config).segment(frame).label.shape == (120, 160)
 
 
 def test_hpg_alone_exports_and_comes_before_hdnet(trained_run, adapted, tmp_path, capsys):
-    assert main(adapt(trained_run, adapted / "frames", tmp_path / "run", "hpg", "--epochs", "1")) == 0
-    assert main(["train", "export", "--out", str(tmp_path / "run"), "--engines", str(tmp_path / "models")]) == 0
+    run = tmp_path / "run"
+    assert main(adapt(trained_run, adapted / "frames", run, "hpg", "--epochs", "1")) == 0
+    assert main(["train", "export", "--out", str(run), "--engines", str(tmp_path / "models")]) == 0
     assert (tmp_path / "models" / "compact_hdnet.onnx").exists()
-    assert main(adapt(trained_run, adapted / "frames", adapted / "run", "hpg")) == 2
+    (run / "hpg.pth").rename(run / "hdnet.pth")
+    assert main(adapt(trained_run, adapted / "frames", run, "hpg", "--epochs", "1")) == 2
     assert "adapt hpg first" in capsys.readouterr().err
+
+
+def test_the_same_command_again_changes_nothing(trained_run, adapted):
+    before = load_checkpoint(adapted / "run" / "hpg.pth")["model"]
+    assert main(adapt(trained_run, adapted / "frames", adapted / "run", "hpg")) == 0
+    assert not changed(before, load_checkpoint(adapted / "run" / "hpg.pth")["model"])
 
 
 def test_colour_pictures_of_any_size_will_do(trained_run, tmp_path, capsys):

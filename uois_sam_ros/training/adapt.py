@@ -22,7 +22,7 @@ from ..models.compact import CompactModel
 from ..models.layers import fold_batch_norm
 from ..models.networks import load_reference
 from ..models.spec import COMPACT
-from ..runtime.manifest import find_models
+from ..runtime.manifest import Manifest, find_models
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .clicks import Clicks
 from .curves import plot_curves
@@ -60,7 +60,7 @@ def adapt_hpg(config: AdaptConfig) -> Path:
         InputError: too few labelled frames. ModelError: no model to start from, or HDNet was adapted before.
     """
     out = Path(config.out)
-    if (out / "hdnet.pth").exists():
+    if (out / "hdnet.pth").exists() and not (out / "hpg.pth").exists():
         raise ModelError(f"{out}: expected a run without hdnet.pth, because HDNet learns from HPG's prompts, got one; "
                          "use a new --out, adapt hpg first and hdnet after it")
     model, facts = _exported(config.start)
@@ -142,11 +142,12 @@ def _clicks(model: CompactModel, views: Sequence[dict[str, torch.Tensor]], peaks
 
 def _exported(start: str) -> tuple[CompactModel, dict[str, Any]]:
     """Return the frozen model of a folder of exported files, norms folded, and where it comes from."""
-    folder = find_models(start)
+    manifest = Manifest.load(find_models(start))
     model = fold_batch_norm(CompactModel().eval())
     for spec in COMPACT:
-        setattr(model, spec.name.removeprefix("compact_"), load_reference(spec.name, folder))
-    return model.requires_grad_(False), {"started_from": folder.name, "folded": True}
+        setattr(model, spec.name.removeprefix("compact_"), load_reference(spec.name, manifest.folder))
+    sha256 = {spec.name: manifest.entry(spec.name)["sha256"] for spec in COMPACT}
+    return model.requires_grad_(False), {"started_from": sha256, "folded": True}
 
 
 def _adapted(path: Path) -> tuple[CompactModel, dict[str, Any]]:
