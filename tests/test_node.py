@@ -78,8 +78,10 @@ def test_outputs_carry_the_stamp_of_a_sent_pair(rig):
     label = label_of(message)
     scores = score_frame(label, TRUTH)
     assert scores.overlap_f > 0.8
-    same = [d for d in rig.got["detections"] if stamp_ns(d) == stamp_ns(message)]
-    assert same and len(same[0].detections) == label.max() == len(np.unique(label)) - 1
+    stamp = stamp_ns(message)
+    rig.wait(lambda: any(stamp_ns(d) == stamp for d in rig.got["detections"]), "detections of the same stamp")
+    same = [d for d in rig.got["detections"] if stamp_ns(d) == stamp]
+    assert len(same[0].detections) == label.max() == len(np.unique(label)) - 1
     for detection in same[0].detections:
         rows, cols = np.nonzero(label == int(detection.id))
         assert abs(detection.bbox.center.position.x - (cols.min() + cols.max()) / 2) <= 1

@@ -34,8 +34,9 @@ class Inputs:
         if intake.uses_depth:
             self._subscribe("depth", settings.depth_topic, image_type(settings.depth_topic), intake.on_depth,
                             settings.qos.depth)
-        self._subscribe("camera info", settings.camera_info_topic, INFO, intake.on_info, "sensor_data")
-        self._subscribe("ignore", settings.ignore_topic, IMAGE, intake.on_ignore, "sensor_data")
+        self._subscribe("camera info", settings.camera_info_topic, INFO, intake.on_info,
+                        settings.qos.camera_info)
+        self._subscribe("ignore", settings.ignore_topic, IMAGE, intake.on_ignore, settings.qos.ignore)
         self._latched = {"camera info": intake.on_info, "ignore": intake.on_ignore}
         self._find_latched()
 

@@ -20,6 +20,8 @@ class QosSettings:
 
     color: str = setting("sensor_data", "colour images", choices=PROFILES)
     depth: str = setting("sensor_data", "depth images", choices=PROFILES)
+    camera_info: str = setting("sensor_data", "camera info; what was latched is heard all the same", choices=PROFILES)
+    ignore: str = setting("sensor_data", "ignore mask; what was latched is heard all the same", choices=PROFILES)
     label: str = setting("sensor_data", "~/label", choices=PROFILES)
     detections: str = setting("reliable", "~/detections", choices=PROFILES)
     objects: str = setting("reliable", "~/objects", choices=PROFILES)
