@@ -229,17 +229,27 @@ class CompactDecoder(nn.Module):
     def forward(self, pixel: torch.Tensor, middle: torch.Tensor, context: torch.Tensor,
                 foreground: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Decode M prompts on one image; shapes as in ``models/spec.py`` (COMPACT_DECODER)."""
-        points = points[None]
+        return tuple(values.flatten(0, 1) for values in self.batched(pixel, middle, context, foreground, points[None]))
+
+    def batched(self, pixel: torch.Tensor, middle: torch.Tensor, context: torch.Tensor,
+                foreground: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Decode P prompts on each of B images.
+
+        Args:
+            points: float32[B, P, 2], (x, y) on the working grid.
+
+        Returns:
+            What ``forward`` does, with [B, P] in the place of M.
+        """
         tokens = self.encode_points(pixel, middle, context, points)
         origin = self.origins(pixel, points, self.unit_points(points, pixel))
         weights = self.generate(tokens[:, :, 1:1 + self.hypotheses], origin)
         coarse = self.coarse_logits(self.coarse_tensor(pixel, middle), weights)
         low_res = self.full_logits(coarse, pixel, weights)
         pooled = self.pool(self.mean_probabilities(coarse, pixel, weights), pixel, middle, foreground)
-        iou, mask_tokens, iou_token = self.score(
-            tokens, pooled.reshape(1, -1, self.hypotheses, pooled.shape[-1]))
-        low_res = low_res.reshape(-1, self.hypotheses, *low_res.shape[-2:])
-        return low_res, iou[0], mask_tokens[0], iou_token[0]
+        by_prompt = (pixel.shape[0], -1, self.hypotheses)
+        iou, mask_tokens, iou_token = self.score(tokens, pooled.reshape(*by_prompt, pooled.shape[-1]))
+        return low_res.reshape(*by_prompt, *low_res.shape[-2:]), iou, mask_tokens, iou_token
 
 
 def sample_at(features: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:

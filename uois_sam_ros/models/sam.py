@@ -135,13 +135,40 @@ class SamPromptDecoder(nn.Module):
         Returns:
             low_res_masks [M, 4, 4e, 4e] logits, iou_predictions [M, 4], mask_tokens [M, 4, 256], iou_token [M, 256].
         """
-        decoder, count = self.mask_decoder, points.shape[0]
-        embedded = self.embed_points(points)
+        source, position = (values.expand(points.shape[0], -1, -1, -1)
+                            for values in (self.without_mask(image_embedding), self.dense_position()))
+        return self.decode(source, position, self.embed_points(points))
+
+    def batched(self, image_embedding: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Decode P prompts on each of B images.
+
+        Positions are computed in their own precision, whatever ``torch.autocast`` says.
+
+        Args:
+            image_embedding: float32[B, 256, e, e].
+            points: float32[B, P, 2], as in ``forward``.
+
+        Returns:
+            What ``forward`` does, with [B, P] in the place of M.
+        """
+        front = points.shape[:2]
+        source = self.without_mask(image_embedding)[:, None].expand(-1, front[1], -1, -1, -1).flatten(0, 1)
+        with torch.autocast(points.device.type, enabled=False):
+            embedded = self.embed_points(points.flatten(0, 1))
+            position = self.dense_position().expand(source.shape[0], -1, -1, -1)
+        return tuple(values.unflatten(0, front) for values in self.decode(source, position, embedded))
+
+    def decode(self, source: torch.Tensor, position: torch.Tensor,
+               embedded: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Decode M prompts, each on its own image.
+
+        Args:
+            source: float32[M, 256, e, e] from ``without_mask``; position: float32[M, 256, e, e] from
+                ``dense_position``; embedded: float32[M, 2, 256] from ``embed_points``.
+        """
+        decoder = self.mask_decoder
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens = torch.cat([output.expand(count, -1, -1), embedded], dim=1)
-        source = image_embedding + self.no_mask.weight.reshape(1, -1, 1, 1)
-        position = self.position(self.cells_hw)[None]
-        source, position = (values.expand(count, -1, -1, -1) for values in (source, position))
+        tokens = torch.cat([output.expand(embedded.shape[0], -1, -1), embedded], dim=1)
         hidden, image = decoder.transformer(source, position, tokens)
         iou_token, mask_tokens = hidden[:, 0], hidden[:, 1:1 + decoder.num_mask_tokens]
         pixels = decoder.output_upscaling(image.transpose(1, 2).unflatten(2, self.cells_hw))
@@ -149,6 +176,14 @@ class SamPromptDecoder(nn.Module):
                                for index, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         masks = (kernels @ pixels.flatten(2)).unflatten(2, tuple(pixels.shape[-2:]))
         return masks, decoder.iou_prediction_head(iou_token), mask_tokens, iou_token
+
+    def without_mask(self, image_embedding: torch.Tensor) -> torch.Tensor:
+        """Return the embedding [B, 256, e, e] with SAM's sign for "no mask was given" added."""
+        return image_embedding + self.no_mask.weight.reshape(1, -1, 1, 1)
+
+    def dense_position(self) -> torch.Tensor:
+        """Return the embedding [1, 256, e, e] of every cell's place."""
+        return self.position(self.cells_hw)[None]
 
     def embed_points(self, points: torch.Tensor) -> torch.Tensor:
         """Return the sparse embedding [M, 2, 256]: the point, and the padding point that SAM adds where no box is.
