@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
+from .. import page_parts as html
 from . import charts
-from .charts import Chart
 from .compare import Comparison
-from .page_style import STYLE
 from .pictures import WorstFrame
 from .report import ReplayReport
 from .summary import Distribution, Summary, summarise
@@ -48,16 +46,14 @@ def build_page(report: ReplayReport, worst: Sequence[WorstFrame] = (), compariso
     topics = ", ".join(f"{role} {name}" for role, name in setup.topics.items() if name)
     body = [
         f"<h1>{escape(title)}</h1>",
-        _soft(f"{speed}; preset {setup.preset}, depth {setup.depth}{', tracked ids' if setup.tracked else ''}; "
-              f"uois_sam_ros {setup.version}"), _soft(topics), _soft(machine),
+        html.soft(f"{speed}; preset {setup.preset}, depth {setup.depth}{', tracked ids' if setup.tracked else ''}; "
+                  f"uois_sam_ros {setup.version}"), html.soft(topics), html.soft(machine),
         _tiles(report, summary, comparison),
         *(_comparison(comparison) if comparison else []),
         *_accuracy(report, summary), *_worst(worst), *_latency(report, summary), *_frames(report, summary),
         *_stability(report, summary), *_node(report),
         f"<h2>How to read this</h2><details><summary>definitions</summary>{HOW_TO_READ}</details>"]
-    return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head>'
-            f"<body><main>{''.join(body)}</main></body></html>\n")
+    return html.document(title, body)
 
 
 def main_stage(summary: Summary) -> str:
@@ -98,28 +94,21 @@ def _comparison(comparison: Comparison) -> list[str]:
              f"{c.before:.1f}", f"{c.after:.1f}", str(c.frames)] for c in comparison.changes]
     parts = ["<h2>Against the other run</h2>",
              f"<p>other: {escape(comparison.before)}; this: {escape(comparison.after)}</p>",
-             _table(("", "difference [95 %]", "", "other", "this", "frames"), rows)]
+             html.table(("", "difference [95 %]", "", "other", "this", "frames"), rows)]
     if comparison.only_before or comparison.only_after:
-        parts.append(_soft(f"answered by the other run only: {comparison.only_before} frames; "
-                           f"by this run only: {comparison.only_after}"))
+        parts.append(html.soft(f"answered by the other run only: {comparison.only_before} frames; "
+                               f"by this run only: {comparison.only_after}"))
     if comparison.per_frame:
-        parts.append(_figures([charts.comparison_chart(comparison)]))
+        parts.append(html.figures([charts.comparison_chart(comparison)]))
     return parts
 
 
 def _worst(worst: Sequence[WorstFrame]) -> list[str]:
     if not worst:
         return []
-    figures = []
-    for frame in worst:
-        pictures = "".join(
-            f'<div><img loading="lazy" alt="{escape(title)} of frame {escape(frame.name)}" '
-            f'src="data:image/jpeg;base64,{b64encode(data).decode()}"><span class="soft">{escape(title)}</span></div>'
-            for title, data in zip(frame.titles, frame.jpegs))
-        figures.append(f'<figure><h3>frame {escape(frame.name)}</h3><figcaption>{escape(frame.caption)}</figcaption>'
-                       f'<div class="pair">{pictures}</div></figure>')
-    return ["<h2>Worst frames</h2>", _soft("Equal colours: the same object in both pictures. Red outline: no "
-                                           "counterpart."), f'<div class="grid">{"".join(figures)}</div>']
+    figures = [html.pictures(f"frame {frame.name}", frame.caption, zip(frame.titles, frame.jpegs)) for frame in worst]
+    return ["<h2>Worst frames</h2>", html.soft("Equal colours: the same object in both pictures. Red outline: no "
+                                               "counterpart."), f'<div class="grid">{"".join(figures)}</div>']
 
 
 def _accuracy(report: ReplayReport, summary: Summary) -> list[str]:
@@ -130,19 +119,19 @@ def _accuracy(report: ReplayReport, summary: Summary) -> list[str]:
         mean.overlap_precision, mean.overlap_recall, mean.overlap_f, mean.boundary_precision, mean.boundary_recall,
         mean.boundary_f, mean.detected_75, mean.over_segmentation, mean.merges)]
     head = ("frames", "P", "R", "F", "bP", "bR", "bF", "%75", "over-seg.", "merged", "objects", "found")
-    table = _table(head, [[str(summary.scored), *row, f"{mean.objects:.1f}", f"{mean.predictions:.1f}"]])
+    table = html.table(head, [[str(summary.scored), *row, f"{mean.objects:.1f}", f"{mean.predictions:.1f}"]])
     return ["<h2>Accuracy</h2>", table,
-            _figures([charts.accuracy_chart(report, summary), charts.count_chart(report)])]
+            html.figures([charts.accuracy_chart(report, summary), charts.count_chart(report)])]
 
 
 def _latency(report: ReplayReport, summary: Summary) -> list[str]:
     stage = main_stage(summary)
     if not stage:
         return []
-    table = _table(("ms", "p50", "p90", "p99", "mean", "max"),
-                   [[escape(name), *_cells(found, 1)] for name, found in summary.stages_ms.items()])
+    table = html.table(("ms", "p50", "p90", "p99", "mean", "max"),
+                       [[escape(name), *_cells(found, 1)] for name, found in summary.stages_ms.items()])
     rate = f"recorded at {summary.recorded_hz:.1f} Hz, processed {summary.processed_hz:.1f} frames/s"
-    return ["<h2>Latency</h2>", _soft(rate), table, _figures(charts.latency_charts(report, summary, stage))]
+    return ["<h2>Latency</h2>", html.soft(rate), table, html.figures(charts.latency_charts(report, summary, stage))]
 
 
 def _frames(report: ReplayReport, summary: Summary) -> list[str]:
@@ -153,7 +142,7 @@ def _frames(report: ReplayReport, summary: Summary) -> list[str]:
         parts.append(("unanswered", count.sent - count.received))
     bar = "".join(f'<i class="{name}" style="flex:{number}"></i>' for name, number in parts if number)
     names = {"unanswered": "lost on the wire"}
-    keys = "".join(_key(name, f"{names.get(name, name)} {number}") for name, number in parts)
+    keys = "".join(html.key(name, f"{names.get(name, name)} {number}") for name, number in parts)
     sums = "" if count.adds_up else "<p class='worse'>The counts do not add up to the images received.</p>"
     lines = [f"<h2>Frames</h2><p>{count.sent} colour images, {count.received} received</p><div class='bar'>{bar}</div>"
              f"{keys}{sums}"]
@@ -161,10 +150,10 @@ def _frames(report: ReplayReport, summary: Summary) -> list[str]:
         rows = [[str(number), escape(reason)] for reason, number in list(count.reasons.items())[:MOST_REASONS]]
         lines.append('<div class="scroll"><table>' + "".join(
             f'<tr><td>{number}</td><td class="wide">{reason}</td></tr>' for number, reason in rows) + "</table></div>")
-    lines += [_soft(note) for note in report.notes]
+    lines += [html.soft(note) for note in report.notes]
     if summary.skew_ms is not None:
-        skew = _table(("ms", "p50", "p90", "p99", "mean", "max"), [["skew", *_cells(summary.skew_ms, 2)]])
-        lines += [skew, _figures([charts.skew_chart(report)])]
+        skew = html.table(("ms", "p50", "p90", "p99", "mean", "max"), [["skew", *_cells(summary.skew_ms, 2)]])
+        lines += [skew, html.figures([charts.skew_chart(report)])]
     return lines
 
 
@@ -185,9 +174,9 @@ def _stability(report: ReplayReport, summary: Summary) -> list[str]:
         lines.append(f"<p>{found.objects} true objects: found in {100 * found.found_share:.1f} % of their frames, mean "
                      f"IoU {100 * found.mean_iou:.1f} %, jitter {100 * found.jitter:.1f} points, longest gap "
                      f"{found.longest_gap} frames.</p><h3>The least constant ones</h3>"
-                     + _table(head, rows))
+                     + html.table(head, rows))
         pictures.insert(0, charts.object_chart(report))
-    return [*lines, _figures(pictures)] if len(lines) > 1 else []
+    return [*lines, html.figures(pictures)] if len(lines) > 1 else []
 
 
 def _node(report: ReplayReport) -> list[str]:
@@ -201,26 +190,3 @@ def _node(report: ReplayReport) -> list[str]:
 
 def _cells(found: Distribution, digits: int) -> list[str]:
     return [f"{value:.{digits}f}" for value in (found.p50, found.p90, found.p99, found.mean, found.high)]
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return (f'<div class="scroll"><table><tr>{"".join(f"<th>{escape(name)}</th>" for name in head)}</tr>{lines}'
-            "</table></div>")
-
-
-def _figures(drawn: Sequence[Chart]) -> str:
-    figures = []
-    for chart in drawn:
-        legend = "".join(_key(style, name) for style, name in chart.legend)
-        note = f"<figcaption>{escape(chart.note)}</figcaption>" if chart.note else ""
-        figures.append(f"<figure><h3>{escape(chart.title)}</h3>{legend}{chart.picture}{note}</figure>")
-    return f'<div class="grid">{"".join(figures)}</div>'
-
-
-def _key(style: str, text: str) -> str:
-    return f'<span class="key"><i class="{style}"></i>{escape(text)}</span>'
-
-
-def _soft(text: str) -> str:
-    return f'<p class="soft">{escape(text)}</p>' if text else ""
