@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from uois_sam_ros.selection.candidates import best_hypotheses
 from uois_sam_ros.selection.paint import paint, snapped
-from uois_sam_ros.selection.snap import EdgeSnapper
+from uois_sam_ros.selection.snap import GUIDE_SIGMA, EdgeSnapper
 from uois_sam_ros.types import Grid, MaskSet
 
 SHAPE = (90, 121)  # odd, so that the half-resolution coefficients do not divide evenly
@@ -53,6 +54,42 @@ def test_windows_agree_with_the_whole_picture():
     part = snapper.snap(_logits(57)[10:70, 20:100], window)
     inner = (slice(14, -14), slice(14, -14))
     assert np.allclose(part[inner], whole[10:70, 20:100][inner], atol=0.05)
+
+
+@pytest.mark.parametrize("region, window", [
+    ((40, 30, 90, 66), (40, 30, 90, 66)),
+    ((33, 21, 121, 90), (51, 41, 121, 90)),  # at the picture's far corner
+    ((0, 0, 64, 50), (0, 0, 50, 50)),
+])
+@pytest.mark.parametrize("radius", [3, 8, 13])
+def test_a_region_changes_nothing(region, window, radius):
+    noise = np.random.default_rng(0).integers(0, 60, (*SHAPE, 3))
+    color = (_picture(60) + noise).astype(np.uint8)
+    x0, y0, x1, y1 = window
+    logits = _logits(57)[y0:y1, x0:x1]
+    whole = EdgeSnapper(color, radius, 3e-4).snap(logits, window)
+    assert np.allclose(EdgeSnapper(color, radius, 3e-4, region).snap(logits, window), whole, atol=1e-3)
+
+
+def test_the_filter_is_that_of_the_formula():
+    """One pixel's coefficients by least squares over its window, averaged over the windows that hold the pixel."""
+    radius, epsilon, logits = 2, 3e-4, _logits(57)
+    color = (_picture(60) + np.random.default_rng(1).integers(0, 60, (*SHAPE, 3))).astype(np.uint8)
+    guide = cv2.GaussianBlur(color, (0, 0), GUIDE_SIGMA).astype(np.float64) / 255
+
+    def model(x, y):
+        window = (slice(y - radius, y + radius + 1), slice(x - radius, x + radius + 1))
+        colors, values = guide[window].reshape(-1, 3), logits[window].ravel().astype(np.float64)
+        spread = colors - colors.mean(axis=0)
+        slope = np.linalg.solve(spread.T @ spread / len(values) + epsilon * np.eye(3),
+                                spread.T @ (values - values.mean()) / len(values))
+        return np.append(slope, values.mean() - slope @ colors.mean(axis=0))
+
+    filtered = EdgeSnapper(color, radius, epsilon).snap(logits, (0, 0, SHAPE[1], SHAPE[0]))
+    for x, y in ((57, 40), (60, 41), (58, 20)):
+        mean = np.mean([model(x + dx, y + dy) for dx in range(-radius, radius + 1)
+                        for dy in range(-radius, radius + 1)], axis=0)
+        assert filtered[y, x] == pytest.approx(mean[:3] @ guide[y, x] + mean[3], abs=2e-3)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

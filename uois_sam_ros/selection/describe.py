@@ -44,8 +44,8 @@ def _describe_one(label: np.ndarray, number: int, window: Box, score: float,
                 top + float(per_row @ np.arange(len(per_row))) / area)
     centroid_m, ratio = None, 0.0
     if depth_m is not None and intrinsics is not None:
-        depth = depth_m[top:bottom, left:right][mask]
-        readings = depth[np.isfinite(depth) & (depth > 0)]
+        depth = depth_m[top:bottom, left:right]
+        readings = depth[mask & (depth > 0) & (depth < np.inf)]  # NaN is neither
         ratio = len(readings) / area
         if len(readings):
             thinned = readings[::max(1, len(readings) // MEDIAN_READINGS)]

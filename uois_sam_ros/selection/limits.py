@@ -43,7 +43,7 @@ def metric_extent(geometry: Geometry, mask: np.ndarray, crop: tuple[slice, slice
         Metres, or ``None`` when too few pixels have a reading.
     """
     step = max(1, int(np.sqrt(mask.size / MAX_POINTS)))
-    rows, cols = np.nonzero((mask & geometry.valid[crop])[::step, ::step])
+    rows, cols = np.nonzero(mask[::step, ::step] & geometry.valid[crop][::step, ::step])
     if len(rows) < MIN_POINTS and step > 1:  # thin in a large box
         step = 1
         rows, cols = np.nonzero(mask & geometry.valid[crop])

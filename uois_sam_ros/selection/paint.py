@@ -87,7 +87,19 @@ def keep_ids(label: np.ndarray, keep: list[int], count: int) -> np.ndarray:
 
 def snap_margin(snapper: EdgeSnapper, grid: Grid) -> int:
     """Return the working pixels around a mask that its edge may move over, and that the filter needs to see."""
-    return max(MARGIN, int(np.ceil(SNAP_REACH * snapper.radius_px * min(grid.scale_xy))))
+    return radius_margin(snapper.radius_px, grid)
+
+
+def radius_margin(radius_px: float, grid: Grid) -> int:
+    """Return ``snap_margin`` of a filter of this radius."""
+    return max(MARGIN, int(np.ceil(SNAP_REACH * radius_px * min(grid.scale_xy))))
+
+
+def snap_region(candidates: Candidates, radius_px: float, grid: Grid) -> Box:
+    """Return the native xyxy box of all pixels that snapping the (one or more) candidates looks at."""
+    boxes = np.asarray(candidates.boxes)
+    x0, y0, x1, y1 = (int(side) for side in (*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)))
+    return native_window(padded_box((x0, y0, x1, y1), grid.resized_hw, radius_margin(radius_px, grid)), grid)
 
 
 def padded_box(box: Box, hw: tuple[int, int], margin: int) -> Box:

@@ -10,7 +10,7 @@ from .candidates import Candidates, best_hypotheses
 from .describe import describe
 from .limits import within_area, within_size
 from .nms import suppress
-from .paint import paint
+from .paint import paint, snap_region
 from .snap import EdgeSnapper
 from .support import off_plane
 
@@ -39,18 +39,20 @@ def select_candidates(frame: Frame, features: Features, candidates: Candidates,
         candidates = candidates.subset(_indices(keep))
     candidates = candidates.subset(suppress(
         candidates, iou=config.nms_iou, containment=config.containment, limit=config.max_instances))
-    painting = paint(candidates, features.grid, _edge_snapper(frame, features, config) if len(candidates) else None)
+    painting = paint(candidates, features.grid, _edge_snapper(frame, features, candidates, config))
     depth = frame.depth_m if geometry is not None else None
     items = describe(painting.label, painting.windows, candidates.scores[painting.candidates], depth,
                      frame.intrinsics)
     return Instances(painting.label, items, depth_used=geometry is not None)
 
 
-def _edge_snapper(frame: Frame, features: Features, config: SelectionConfig) -> EdgeSnapper | None:
-    if config.edge_radius_px == 0:
+def _edge_snapper(frame: Frame, features: Features, candidates: Candidates,
+                  config: SelectionConfig) -> EdgeSnapper | None:
+    if config.edge_radius_px == 0 or len(candidates) == 0:
         return None
-    native_px = config.edge_radius_px / min(features.grid.scale_xy)
-    return EdgeSnapper(frame.color, native_px, config.edge_epsilon)
+    grid = features.grid
+    radius_px = config.edge_radius_px / min(grid.scale_xy)
+    return EdgeSnapper(frame.color, radius_px, config.edge_epsilon, snap_region(candidates, radius_px, grid))
 
 
 def _indices(keep: np.ndarray) -> list[int]:
