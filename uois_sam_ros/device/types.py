@@ -117,6 +117,28 @@ class DevicePrompts:
     heatmap: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class DeviceMaskSet:
+    """The decoder's answer to K places for prompts with H hypotheses each; ``types.MaskSet`` on the device.
+
+    Attributes:
+        low_res_masks: float32[B, K, H, h, w] logits (threshold 0) on the working grid.
+        iou_predictions: float32[B, K, H], the decoder's own score in [0, 1].
+        mask_tokens: float32[B, K, H, C]; iou_token: float32[B, K, C]; what HDNet reads.
+        points_px: float32[B, K, 2], the prompts on the working grid.
+        valid: bool[B, K]; where False, the numbers above mean nothing, though all are finite.
+        scores: float32[B, K, H] after rescoring, equal to iou_predictions before; -1 where not valid.
+    """
+
+    low_res_masks: torch.Tensor
+    iou_predictions: torch.Tensor
+    mask_tokens: torch.Tensor
+    iou_token: torch.Tensor
+    points_px: torch.Tensor
+    valid: torch.Tensor
+    scores: torch.Tensor
+
+
 def _check(name: str, value: torch.Tensor, dtype: torch.dtype, shape: tuple[int | None, ...],
            device: torch.device) -> None:
     fits = value.dim() == len(shape) and all(want in (None, have) for want, have in zip(shape, value.shape))

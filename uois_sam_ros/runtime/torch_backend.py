@@ -15,7 +15,7 @@ from .base import check_inputs, thread_count
 
 
 class TorchModel:
-    """The reference network in eager mode on the CPU; see ``base.Model``.
+    """A torch network in eager mode, on the CPU as the reference; see ``base.Model``.
 
     Args:
         spec: its tensors; the module takes the inputs by position in this order and returns the
@@ -23,27 +23,32 @@ class TorchModel:
         module: a ``torch.nn.Module``.
         config: threads; torch keeps one count for the whole process.
         metadata: kept as it is.
+        device: where the module is moved to and runs, "cpu" or "cuda:0".
+
+    Attributes:
+        module: the network, on ``device`` and in inference mode.
 
     Raises:
         BackendError: torch is not installed.
     """
 
     def __init__(self, spec: ModelSpec, module: Any, config: RuntimeConfig,
-                 metadata: Mapping[str, Any] | None = None) -> None:
+                 metadata: Mapping[str, Any] | None = None, device: str = "cpu") -> None:
         self._torch = _import_torch()
         self._torch.set_num_threads(thread_count(config.threads))
         self.spec = spec
         self.metadata: Mapping[str, Any] = metadata or {}
-        self._module = module.eval()
+        self.device = device
+        self.module = module.eval().to(device)
 
     @classmethod
     def load(cls, spec: ModelSpec, folder: str | Path, config: RuntimeConfig,
-             metadata: Mapping[str, Any] | None = None) -> TorchModel:
+             metadata: Mapping[str, Any] | None = None, device: str = "cpu") -> TorchModel:
         """Load the trained reference of ``spec.name`` whose weights belong to ``folder``."""
         _import_torch()
         from ..models import load_reference
 
-        return cls(spec, load_reference(spec.name, folder), config, metadata)
+        return cls(spec, load_reference(spec.name, folder), config, metadata, device)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once; see ``base.Model.run``."""
@@ -51,7 +56,7 @@ class TorchModel:
         tensors = [self._tensor(inputs[name]) for name in self.spec.input_names]
         try:
             with self._torch.inference_mode():
-                outputs = self._module(*tensors)
+                outputs = self.module(*tensors)
         except RuntimeError as error:
             raise BackendError(f"{self.spec.name}: expected torch to run it, got: {error}") from error
         if not isinstance(outputs, (tuple, list)):
@@ -59,12 +64,12 @@ class TorchModel:
         if len(outputs) != len(self.spec.outputs):
             raise ModelError(f"{self.spec.name}: expected {len(self.spec.outputs)} outputs "
                              f"({', '.join(self.spec.output_names)}), got {len(outputs)}")
-        return {name: output.numpy() for name, output in zip(self.spec.output_names, outputs)}
+        return {name: output.cpu().numpy() for name, output in zip(self.spec.output_names, outputs)}
 
     def _tensor(self, array: np.ndarray) -> Any:
         if not array.flags.writeable:
             array = array.copy()  # torch shares memory and warns about arrays it must not write
-        return self._torch.from_numpy(np.ascontiguousarray(array))
+        return self._torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
 
 def _import_torch() -> Any:

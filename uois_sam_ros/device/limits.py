@@ -1,0 +1,84 @@
+"""Size limits and the plane veto on the device: ``selection/limits.py`` and ``selection/support.py``."""
+
+from __future__ import annotations
+
+import torch
+
+from ..config import SelectionConfig
+from ..selection.limits import EXTENT_QUANTILES, MAX_POINTS, MIN_POINTS
+from .candidates import DeviceCandidates
+from .types import DeviceGeometry
+
+
+def within_area(areas: torch.Tensor, image_area: int, config: SelectionConfig) -> torch.Tensor:
+    """Return bool[B, K]: the area int64[B, K], as a fraction of the image, is inside the limits."""
+    share = areas.double() / image_area
+    return (share >= config.min_area) & (share <= config.max_area)
+
+
+def within_size(candidates: DeviceCandidates, geometry: DeviceGeometry, config: SelectionConfig) -> torch.Tensor:
+    """Return bool[B, K]: the larger metric extent is inside the limits, or depth cannot tell."""
+    height, width = candidates.masks.shape[-2:]
+    points, valid = geometry.points_m[:, :height, :width], geometry.valid[:, :height, :width]
+    extent, enough = metric_extent(points, valid, candidates.masks, candidates.boxes)
+    inside = (extent >= config.min_size_m) & (extent <= config.max_size_m)
+    return inside | ~(enough & geometry.usable[:, None])
+
+
+def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tensor,
+                  boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return float32[B, K], the larger side in metres of the box of a mask's valid points, and bool[B, K]: enough of them.
+
+    The host sorts the points of each mask. Here the picture is sorted once along each axis, and the points of a mask
+    are counted in that order.
+
+    Args:
+        points_m: float32[B, h, w, 3]; valid: bool[B, h, w]; masks: bool[B, K, h, w]; boxes: int64[B, K, 4].
+    """
+    every = masks & valid[:, None]
+    x0, y0, x1, y1 = boxes.unbind(-1)
+    size = ((x1 - x0) * (y1 - y0)).clamp(min=1)
+    step = (size.float() / MAX_POINTS).sqrt().long().clamp(min=1)
+    rows, cols = (_every_nth(first, step, length) for first, length in zip((y0, x0), masks.shape[-2:]))
+    some = every & rows[..., None] & cols[..., None, :]
+    thin = (some.sum(dim=(2, 3)) < MIN_POINTS) & (step > 1)  # thin in a large box
+    taken = torch.where(thin[..., None, None], every, some).flatten(2)
+    count = taken.sum(-1)
+    low, high = (_rank(quantile, count) for quantile in EXTENT_QUANTILES)
+    sides = []
+    for values in points_m.flatten(1, 2).unbind(-1):
+        values, order = values.sort(dim=1)
+        counted = taken.gather(2, order[:, None].expand_as(taken)).cumsum(-1, dtype=torch.int32)
+        places = [(counted <= rank[..., None]).sum(-1).clamp(max=values.shape[1] - 1) for rank in (low, high)]
+        sides.append(values.gather(1, places[1]) - values.gather(1, places[0]))
+    extent = torch.stack(sides).amax(dim=0) / (EXTENT_QUANTILES[1] - EXTENT_QUANTILES[0])
+    return extent, count >= MIN_POINTS
+
+
+def off_plane(candidates: DeviceCandidates, geometry: DeviceGeometry, config: SelectionConfig) -> torch.Tensor:
+    """Return bool[B, K]: the mask rises above the support plane, or its score overrules the veto."""
+    height, width = candidates.masks.shape[-2:]
+    plane = plane_pixels(geometry, config.plane_tolerance_m)[:, :height, :width]
+    on_plane = (candidates.masks.flatten(2).float() @ plane.flatten(1).float()[..., None]).squeeze(-1)
+    rises = on_plane.double() <= config.plane_ratio * candidates.areas.double()
+    seen = (geometry.usable & geometry.plane_found)[:, None]
+    return rises | (candidates.scores >= config.plane_sure) | ~seen
+
+
+def plane_pixels(geometry: DeviceGeometry, tolerance_m: float) -> torch.Tensor:
+    """Return bool[B, h, w]: the sensor saw the support plane here; see ``selection/support.py``."""
+    tolerance = tolerance_m * (geometry.points_m[..., 2] ** 2).clamp(min=1)
+    return geometry.valid & (geometry.height_m.abs() < tolerance)
+
+
+def _every_nth(first: torch.Tensor, step: torch.Tensor, length: int) -> torch.Tensor:
+    """Return bool[B, K, length]: the places ``first``, ``first + step``, ...; later ones lie outside the mask."""
+    place = torch.arange(length, device=first.device)
+    return (place - first[..., None]) % step[..., None] == 0
+
+
+def _rank(quantile: float, count: torch.Tensor) -> torch.Tensor:
+    """Return int64 ``round(quantile * (count - 1))``, halves to even; the quantile is a whole number of twentieths."""
+    twentieths = round(20 * quantile) * (count - 1).clamp(min=0)
+    whole, rest = twentieths // 20, twentieths % 20
+    return whole + ((rest > 10) | ((rest == 10) & (whole % 2 == 1)))
