@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from uois_sam_ros.errors import FrameError
 from uois_sam_ros.example import EYE_M, TARGET_M, box_scene, bundled_recording
 from uois_sam_ros.geometry import compute_geometry
 
@@ -19,6 +21,18 @@ def test_fifteen_boxes_on_a_table():
     assert abs(np.median(height[label == 0])) < 0.003
     for number in range(1, 16):
         assert 0.005 < np.median(height[label == number]) < 0.12
+
+
+@pytest.mark.parametrize("boxes", [1, 15, 16, 37, 60])
+def test_every_box_is_seen(boxes):
+    _, label = box_scene(320, 240, boxes=boxes, seed=boxes)
+    ids, pixels = np.unique(label, return_counts=True)
+    assert ids.tolist() == list(range(boxes + 1)) and pixels.min() > 10
+
+
+def test_more_boxes_than_places_are_refused():
+    with pytest.raises(FrameError, match="expected 0 to 60 boxes, got 61"):
+        box_scene(64, 48, boxes=61)
 
 
 def test_optical_axis_meets_the_target():

@@ -11,7 +11,7 @@ from tabletop import BOXES, best_iou, numpy_networks, tabletop
 from uois_sam_ros import Segmenter
 from uois_sam_ros.config import SegmenterConfig, preset, update
 from uois_sam_ros.errors import ConfigError, FrameError, ModelError
-from uois_sam_ros.types import Frame
+from uois_sam_ros.types import Frame, Prompts
 
 MANIFEST = Path(__file__).parents[1] / "engines" / "manifest.json"
 STAGES = ["encoding", "prompting", "decoding", "rescoring", "selection", "total"]
@@ -46,6 +46,19 @@ def test_tabletop(height, width):
     assert result.timings_ms["total"] >= sum(list(result.timings_ms.values())[:-1]) * 0.999
     for item in result.items:
         assert item.valid_depth_ratio == 1.0 and 0.3 < item.centroid_m[2] < 1.2
+
+
+def test_prompts_from_elsewhere():
+    frame, _, _ = tabletop()
+    asked = []
+
+    def prompter(features):
+        asked.append(features.grid)
+        return Prompts(features.grid.to_working(np.float32([[frame.width / 2, frame.height / 2]])),
+                       np.ones(1, np.float32))
+
+    stages = Segmenter(preset("compact"), numpy_networks(), prompter=prompter).stages(frame)
+    assert asked == [stages.features.grid] and len(stages.mask_set) == 1
 
 
 def test_stages_show_every_step():

@@ -11,7 +11,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from . import __version__, bench, doctor
+from . import __version__, doctor
+from .benchmark import command as bench
 from .datasets import commands as dataset_commands
 from .engines import commands as engine_commands
 from .errors import UoisError

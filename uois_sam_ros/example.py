@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from .errors import FrameError
 from .types import Frame, Intrinsics
 
 RECORDING = ("demo", "tabletop.mcap")
@@ -14,6 +16,22 @@ RECORDING = ("demo", "tabletop.mcap")
 EYE_M = np.float32([0.0, -0.6, 0.62])
 TARGET_M = np.float32([0.0, 0.02, 0.02])
 LIGHT = np.float32([0.35, -0.25, 0.9])
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Places on the table, metres, and how large a box on them is: 1 for sides of 4 to 9 cm."""
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    size: float
+
+
+#: The first one with places enough is taken.
+RASTERS = (
+    Raster((-0.28, -0.14, 0.0, 0.14, 0.28), (-0.14, 0.02, 0.18), 1.0),
+    Raster(tuple(0.07 * k - 0.315 for k in range(10)), tuple(0.075 * k - 0.165 for k in range(6)), 0.5),
+)
 
 
 def bundled_recording() -> Path | None:
@@ -27,12 +45,18 @@ def box_scene(width: int = 640, height: int = 480, boxes: int = 15,
     """Ray-cast boxes on a table.
 
     Args:
-        boxes: at most 15, each on its own place of a 5 x 3 raster.
+        boxes: 0 to 60, each on its own place of a raster; from 16 on the places and the boxes are half as large.
         seed: of sizes, places, colours and sensor noise.
 
     Returns:
         The frame, and uint16[H, W] labels with 0 = table and ids 1..boxes.
+
+    Raises:
+        FrameError: more boxes than places.
     """
+    raster = next((raster for raster in RASTERS if boxes <= len(raster.xs) * len(raster.ys)), None)
+    if raster is None:
+        raise FrameError(f"box scene: expected 0 to 60 boxes, got {boxes}; there are no more places on the table")
     rng = np.random.default_rng(seed)
     camera = Intrinsics.from_fov(width, height)
     rays = _rays(camera, width, height)
@@ -40,10 +64,10 @@ def box_scene(width: int = 640, height: int = 480, boxes: int = 15,
     label = np.zeros((height, width), np.uint16)
     normal = np.broadcast_to(np.float32([0, 0, 1]), rays.shape).copy()
     colors = np.vstack([[150, 140, 125], rng.integers(30, 250, (boxes, 3))]).astype(np.float32)
-    places = [(x, y) for y in (-0.14, 0.02, 0.18) for x in (-0.28, -0.14, 0.0, 0.14, 0.28)]
+    places = [(x, y) for y in raster.ys for x in raster.xs]
     for number, place in enumerate(places[:boxes], start=1):
-        half = rng.uniform((0.02, 0.02, 0.015), (0.045, 0.045, 0.05)).astype(np.float32)
-        centre = np.float32([*(np.asarray(place) + rng.uniform(-0.015, 0.015, 2)), half[2]])
+        half = (raster.size * rng.uniform((0.02, 0.02, 0.015), (0.045, 0.045, 0.05))).astype(np.float32)
+        centre = np.float32([*(np.asarray(place) + raster.size * rng.uniform(-0.015, 0.015, 2)), half[2]])
         t, face = _hit_box(rays, centre, half, float(rng.uniform(0, np.pi)))
         nearer = t < depth
         depth[nearer], label[nearer], normal[nearer] = t[nearer], number, face[nearer]

@@ -14,12 +14,12 @@ from .decoding import Decoder
 from .encoding.encode import Encoder
 from .engines.prepare import prepare
 from .errors import FrameError
-from .prompting import make_prompter
+from .prompting import Prompter, make_prompter
 from .rescoring import make_rescorer
 from .runtime.base import Model
 from .runtime.factory import load_model
 from .selection import select
-from .types import Features, Frame, Instances, MaskSet, Prompts
+from .types import Features, Frame, Instances, MaskSet, Plane, Prompts
 
 T = TypeVar("T")
 
@@ -30,14 +30,17 @@ class StageResults:
 
     Attributes:
         features, prompts, mask_set: inputs and output of decoding and rescoring; ``prompts`` and
-            ``mask_set`` are ``None`` for the geometry method.
+            ``mask_set`` are ``None`` for the geometry method. With ``runtime.frame_path`` device maps, geometry and
+            masks stay there: the features have a grid only, the prompts no maps, and ``mask_set`` is ``None``.
         instances: the result, with timings.
+        plane: the support plane, ``None`` without one.
     """
 
     features: Features
     prompts: Prompts | None
     mask_set: MaskSet | None
     instances: Instances
+    plane: Plane | None = None
 
 
 class Segmenter:
@@ -46,6 +49,8 @@ class Segmenter:
     Args:
         config: all stages.
         models: loaded networks by name; what is missing is loaded as ``config.runtime`` says.
+        prompter: in place of the one that ``config.prompting`` describes, for prompts that come from elsewhere. With
+            ``runtime.frame_path`` device it works on device types.
 
     Raises:
         ModelError: a model file that is missing or corrupt.
@@ -53,9 +58,17 @@ class Segmenter:
         BackendError: the run-time library, provider or GPU is not there.
     """
 
-    def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None) -> None:
+    def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None, *,
+                 prompter: Prompter | None = None) -> None:
         self.config = config
         self._models = dict(models or {})
+        self._on_device = None
+        if config.runtime.frame_path == "device":
+            from .device.segmenter import DeviceSegmenter  # imports torch
+
+            self._on_device = DeviceSegmenter(config, self._models, prompter=prompter)
+            self._models = dict(self._on_device.models)
+            return
         prepare(config, have=tuple(self._models))
 
         def model(name: str) -> Model:
@@ -67,7 +80,7 @@ class Segmenter:
             self._encode = Encoder(config.encoding, ())
             return
         self._encode = Encoder(config.encoding, [model(name) for name in config.encoding.encoders])
-        self._prompt = make_prompter(config.prompting)
+        self._prompt = prompter or make_prompter(config.prompting)
         self._decode = Decoder(config.decoding, model(config.decoding.decoder))
         refines = config.rescoring.strategy == "hdnet"
         self._rescore = make_rescorer(config.rescoring, model(config.rescoring.rescorer) if refines else None)
@@ -104,19 +117,23 @@ class Segmenter:
         if not isinstance(frame, Frame):
             raise FrameError(f"frame: expected a Frame, got {type(frame).__name__}; "
                              "build one: Frame(color, depth_m, intrinsics)")
+        if self._on_device is not None:
+            found = self._on_device.run([frame])[0]
+            return StageResults(Features(found.grid, {}), found.instances.prompts, None, found.instances, found.plane)
         clock = _Clock()
         features = clock.time("encoding", lambda: self._encode(frame))
+        plane = features.geometry.plane if features.geometry is not None else None
         if self.config.method == "geometry":
             instances = clock.time(
                 "selection", lambda: segment_geometry(frame, features, self.config.selection))
-            return StageResults(features, None, None, replace(instances, timings_ms=clock.total()))
+            return StageResults(features, None, None, replace(instances, timings_ms=clock.total()), plane)
         prompts = clock.time("prompting", lambda: self._prompt(features))
         decoded = clock.time("decoding", lambda: self._decode(features, prompts))
         mask_set = clock.time("rescoring", lambda: self._rescore(features, prompts, decoded))
         instances = clock.time(
             "selection", lambda: select(frame, features, mask_set, self.config.selection))
         instances = replace(instances, timings_ms=clock.total(), prompts=prompts)
-        return StageResults(features, prompts, mask_set, instances)
+        return StageResults(features, prompts, mask_set, instances, plane)
 
 
 class _Clock:

@@ -130,11 +130,17 @@ def _facts_of(path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": official.sha256 if official else sha256_of(path), "official": bool(official)}
 
 
-def _random(network: str, seed: int) -> Job:
+def random_network(name: str, seed: int = 0) -> torch.nn.Module:
+    """Return a network with fresh weights, for trying and timing; an HPG calls everything foreground."""
     torch.manual_seed(seed)
-    module = build_network(network)
-    settings = head_settings(module) if network.endswith(("_hpg", "_hdnet")) else None
-    if network.endswith("_hpg"):
+    module = build_network(name)
+    if name.endswith("_hpg"):
         with torch.no_grad():
             module.out.bias.copy_(torch.tensor([0.0, RANDOM_FOREGROUND_LOGIT, 0.0]))
+    return module
+
+
+def _random(network: str, seed: int) -> Job:
+    module = random_network(network, seed)
+    settings = head_settings(module) if network.endswith(("_hpg", "_hdnet")) else None
     return Job(network, module, settings, {"source": {"random": True, "seed": seed}})
