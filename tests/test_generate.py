@@ -16,7 +16,7 @@ from uois_sam_ros.synthetic.model import Camera, ObjectModel, Piece, Placed, Ren
 from uois_sam_ros.synthetic.preview import colour_depth, colour_labels, montage
 from uois_sam_ros.synthetic.sensor import HOLDOUT_SENSOR, SENSORS
 from uois_sam_ros.datasets.shards import MANIFEST, ShardReader
-from uois_sam_ros.synthetic.shapes import HOLDOUT_FAMILIES, TRAIN_FAMILIES
+from uois_sam_ros.synthetic.shapes import HOLDOUT_FAMILIES, SCORE_FAMILIES, TRAIN_FAMILIES
 
 SMALL = {"views_per_scene": 2, "width": 96, "height": 72, "progress": False}
 
@@ -115,10 +115,22 @@ def test_test_split_shows_unseen_families_and_sensor(tmp_path):
     assert seen & set(HOLDOUT_FAMILIES)
 
 
+def test_scores_split_shows_mostly_families_of_its_own_through_training_sensors(tmp_path):
+    scenes = [generation._build(np.random.default_rng((7, number)), "scores", "pile") for number in range(3)]
+    families = [placed.model.family for scene in scenes for placed in scene.objects]
+    own = sum(family in SCORE_FAMILIES for family in families)
+    assert 0.45 < own / len(families) < 0.9 and not set(families) & HOLDOUT_FAMILIES
+    generate(tmp_path / "a", scenes=1, seed=5, split="scores", **SMALL)
+    generate(tmp_path / "b", scenes=1, seed=5, split="scores", **SMALL)
+    for frame, again in zip(frames_of(tmp_path / "a"), frames_of(tmp_path / "b"), strict=True):
+        assert frame.meta["sensor"] in SENSORS and frame.meta["split"] == "scores"
+        assert np.array_equal(frame.color, again.color) and np.array_equal(frame.part, again.part)
+
+
 @pytest.mark.parametrize("change, message", [
     ({"scenes": 0}, "scenes: expected a whole number of at least 1, got 0"),
     ({"workers": 0}, "workers"), ({"width": 8}, "width"), ({"seed": -1}, "seed"), ({"scenes": 1.5}, "scenes"),
-    ({"split": "val"}, "split: expected one of train, test, got 'val'"),
+    ({"split": "val"}, "split: expected one of train, test, scores, got 'val'"),
     ({"layout": "heap"}, "layout: expected one of any, sparse"),
     ({"renderer": "raster"}, "renderer: expected one of raycast, pathtrace"),
 ])

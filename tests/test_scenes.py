@@ -18,7 +18,7 @@ from uois_sam_ros.synthetic.layouts import LAYOUTS, draw_layout
 from uois_sam_ros.synthetic.model import Camera, ObjectModel, Placed, Scene
 from uois_sam_ros.synthetic.physics import settle
 from uois_sam_ros.synthetic.scenes import build_scene
-from uois_sam_ros.synthetic.shapes import TRAIN_FAMILIES
+from uois_sam_ros.synthetic.shapes import FAMILIES, TRAIN_FAMILIES, make_object
 
 SEEDS = (0,)  # scenes are the slow part; more seeds pass as well
 
@@ -55,6 +55,18 @@ def test_a_dropped_cube_comes_to_rest_on_the_plane():
     assert settled.kept == (0,)
     assert settled.poses[0][2, 3] == pytest.approx(0.0, abs=1e-3)
     assert settled.poses[0][0, 3] == pytest.approx(0.1, abs=0.02)
+
+
+def test_every_family_comes_to_rest_on_the_plane():
+    rng = np.random.default_rng(0)
+    models = [make_object(family, rng) for family in sorted(FAMILIES)]
+    items = [_at(model, index % 9, index // 9, 0.01) for index, model in enumerate(models)]
+    settled = settle(items, duration=3.0)
+    lost = [item.model.family for index, item in enumerate(items) if index not in settled.kept]
+    assert not lost
+    for index, pose in zip(settled.kept, settled.poses):
+        lowest = _mesh_vertices(Placed(items[index].model, pose))[:, 2].min()
+        assert lowest == pytest.approx(0, abs=0.003), items[index].model.family
 
 
 def test_a_coaxial_tower_of_cylinders_stays_where_it_was_put():

@@ -10,11 +10,11 @@ pytest.importorskip("scipy", reason="shapes need scipy: the synth extra")
 from uois_sam_ros.errors import ConfigError
 from uois_sam_ros.synthetic import primitives
 from uois_sam_ros.synthetic.model import MATERIALS, ObjectModel, Piece
-from uois_sam_ros.synthetic.shapes import FAMILIES, HOLDOUT_FAMILIES, TRAIN_FAMILIES, make_object
+from uois_sam_ros.synthetic.shapes import FAMILIES, HOLDOUT_FAMILIES, SCORE_FAMILIES, TRAIN_FAMILIES, make_object
 
 SEEDS = (0, 1, 2)
 CAVITY_FAMILIES = {"mug", "glass", "goblet", "bowl", "plate", "tray", "open_carton", "pot", "pan", "flower_pot",
-                   "basket", "pitcher"}
+                   "basket", "vase", "pitcher"}
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -119,11 +119,28 @@ def test_handle_hole_is_open():
         assert ((line @ normals.T - np.einsum("ij,ij->i", normals, anchors)).max(1) > 0).all()
 
 
-def test_holdout_families_are_never_trained_on():
-    assert len(TRAIN_FAMILIES) >= 20 and len(HOLDOUT_FAMILIES) >= 5
-    assert HOLDOUT_FAMILIES.isdisjoint(TRAIN_FAMILIES)
-    assert HOLDOUT_FAMILIES | set(TRAIN_FAMILIES) == set(FAMILIES)
+def test_the_three_groups_of_families_are_disjoint():
+    assert len(TRAIN_FAMILIES) >= 20 and len(SCORE_FAMILIES) >= 14 and len(HOLDOUT_FAMILIES) >= 5
+    assert len(TRAIN_FAMILIES) + len(SCORE_FAMILIES) + len(HOLDOUT_FAMILIES) == len(FAMILIES)
+    assert HOLDOUT_FAMILIES | set(SCORE_FAMILIES) | set(TRAIN_FAMILIES) == set(FAMILIES)
     assert all(make_object(name, np.random.default_rng(0)).family == name for name in FAMILIES)
+
+
+@pytest.mark.parametrize("family", SCORE_FAMILIES)
+def test_families_for_the_scores_have_visible_parts(family):
+    """The score heads learn that a part is no object, so parts of some size must be there."""
+    models = [make_object(family, np.random.default_rng(seed)) for seed in range(10)]
+    whole = max(models, key=lambda model: len(model.parts))
+    assert len(whole.parts) >= 2, family
+    largest = [max(np.ptp(piece.vertices, axis=0).max() for piece in whole.pieces if piece.part == part)
+               for part in range(len(whole.parts))]
+    assert sorted(largest)[-2] > 0.1 * (whole.bounds[1] - whole.bounds[0]).max(), (family, largest)
+
+
+def test_families_for_the_scores_are_small_to_large():
+    sizes = [float(np.ptp(make_object(name, np.random.default_rng(seed)).bounds, axis=0).max())
+             for name in SCORE_FAMILIES for seed in range(3)]
+    assert min(sizes) < 0.05 and sum(size > 0.2 for size in sizes) > 0.2 * len(sizes)
 
 
 def test_materials_that_break_depth_sensors_occur():

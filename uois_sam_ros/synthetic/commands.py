@@ -14,6 +14,7 @@ where it stopped when started again with the same arguments."""
 EPILOG = """\
 examples:
   uois-sam synth --out data/train --scenes 2000 --seed 1 --workers 0 --preview train.png
+  uois-sam synth --out data/scores --scenes 450 --seed 31 --split scores --views 2
   uois-sam synth --out data/test --scenes 60 --seed 2 --split test --width 640 --height 480"""
 
 
@@ -32,8 +33,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="frames a scene, at most (default 4)")
     parser.add_argument("--width", type=int, default=320, metavar="PX", help="pixels (default 320)")
     parser.add_argument("--height", type=int, default=240, metavar="PX", help="pixels (default 240)")
-    parser.add_argument("--split", default="train", choices=("train", "test"),
-                        help="test: object families and a sensor that train never shows (default train)")
+    parser.add_argument("--split", default="train", choices=("train", "scores", "test"),
+                        help="scores: seven in ten objects from families that train never shows, for the stages "
+                             "iou and hdnet; test: other families again, and a sensor of its own (default train)")
     parser.add_argument("--renderer", default="raycast", choices=("raycast", "pathtrace"),
                         help="pathtrace needs the pathtrace extra (default raycast)")
     parser.add_argument("--layout", default="any", metavar="NAME",

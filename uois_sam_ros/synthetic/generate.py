@@ -19,12 +19,14 @@ from .sensor import HOLDOUT_SENSOR, SENSORS, simulate
 from ..datasets.shards import FORMAT_VERSION, MANIFEST, ShardWriter, SyntheticFrame, read_manifest
 
 SCENES_PER_SHARD = 8
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "scores")
 RENDERERS = ("raycast", "pathtrace")
 #: Objects with fewer visible pixels at 320x240 are not labelled; scales with the picture's area.
 MIN_VISIBLE_PX = 20
 _SENSOR_SHARES = (0.34, 0.38, 0.2, 0.08)
 _KEEP_EMPTY = 0.02
+#: Training families in a scene, for each of the split's own (which are larger, so fewer of them find a place).
+_KNOWN_SHARE = {"test": 1.0, "scores": 0.3}
 
 
 def generate(out: str | Path, scenes: int, seed: int, workers: int = 1, *, views_per_scene: int = 4,
@@ -40,7 +42,9 @@ def generate(out: str | Path, scenes: int, seed: int, workers: int = 1, *, views
         scenes: number of scenes, at least 1; each gives up to ``views_per_scene`` frames.
         seed: with the scene number it determines everything in a scene.
         workers: processes.
-        split: "train" or "test" (families and a sensor that training never sees, anti-aliased).
+        split: "train", "scores" (seven in ten objects from families that "train" never shows, for the
+            score heads; sensors and renderer as for "train") or "test" (families and a sensor that neither of
+            the others shows, anti-aliased).
         renderer: "raycast", or "pathtrace" (needs ``mitsuba``).
         layout: one of ``layouts.LAYOUTS`` for every scene; "any" draws one each.
 
@@ -156,13 +160,15 @@ def to_frame(render: Render, depth_m: np.ndarray, camera: Camera, scene: Scene, 
 
 def _build(rng: np.random.Generator, split: str, layout: str | None) -> Scene:
     from .scenes import build_scene
-    from .shapes import HOLDOUT_FAMILIES, TRAIN_FAMILIES
+    from .shapes import HOLDOUT_FAMILIES, SCORE_FAMILIES, TRAIN_FAMILIES
 
+    known = sorted(TRAIN_FAMILIES)
     if split == "train":
-        return build_scene(rng, families=tuple(sorted(TRAIN_FAMILIES)), layout=layout)
-    known, unseen = sorted(TRAIN_FAMILIES), sorted(HOLDOUT_FAMILIES)
+        return build_scene(rng, families=tuple(known), layout=layout)
+    unseen = sorted(SCORE_FAMILIES if split == "scores" else HOLDOUT_FAMILIES)
+    count = round(_KNOWN_SHARE[split] * len(unseen))
     for _ in range(8):
-        some = [known[int(i)] for i in rng.choice(len(known), min(len(known), len(unseen)), replace=False)]
+        some = [known[int(i)] for i in rng.choice(len(known), min(len(known), count), replace=False)]
         scene = build_scene(rng, families=tuple(unseen + some), layout=layout)
         if any(placed.model.family in unseen for placed in scene.objects):
             break
