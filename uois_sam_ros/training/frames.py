@@ -63,10 +63,10 @@ class LabelledFrames:
             else:
                 yield index, sample
 
-    def none_labelled(self) -> InputError:
-        """Return the refusal of an input without a single labelled frame."""
+    def none_labelled(self, purpose: str = "to learn from") -> InputError:
+        """Return the refusal of an input without a single labelled frame for a purpose."""
         reasons = "; ".join(self.left_out.sentences()) or "it is empty"
-        return InputError(f"{self.path}: expected labelled frames to learn from, got none ({reasons}); give label "
+        return InputError(f"{self.path}: expected labelled frames {purpose}, got none ({reasons}); give label "
                           "images (<name>_label.png) or COCO annotations with masks")
 
 

@@ -83,7 +83,8 @@ def prepare_run(run: RunConfig, chain: Chain, encoder: str, ranks: Ranks) -> Pre
     backbone = Backbone(encoder, run.checkpoint_of(encoder), ranks.device)
     shelf = cache.shelf(backbone.shelf_name)
     train = prepare(frames, split.train, backbone, shelf, chain.encoding, ranks)
-    valid = prepare(held, range(len(held)) if run.val else split.valid, backbone, shelf, chain.encoding, ranks)
+    valid = prepare(held, range(len(held)) if run.val else split.valid, backbone, shelf, chain.encoding, ranks,
+                    "to validate with")
     if ranks.first:
         print(f"{len(train)} frames to train on, {len(valid)} to validate with", flush=True)
         for left in dict.fromkeys((frames, held)):

@@ -64,8 +64,11 @@ def make_item(sample: Sample) -> Item:
 
 
 def prepare(frames: LabelledFrames, chosen: Collection[int], backbone: Backbone, shelf: Shelf, encoding: EncodingConfig,
-            ranks: Ranks) -> list[Item]:
+            ranks: Ranks, purpose: str = "to learn from") -> list[Item]:
     """Encode what is missing or damaged in the cache; each rank does its share. Return the labelled frames.
+
+    Args:
+        purpose: of these frames, for the refusal.
 
     Raises:
         InputError: none is labelled; the cache is full or cannot be written.
@@ -81,7 +84,7 @@ def prepare(frames: LabelledFrames, chosen: Collection[int], backbone: Backbone,
         bar.update()
     bar.close()
     if not items:
-        raise frames.none_labelled()
+        raise frames.none_labelled(purpose)
     ranks.wait()
     return items
 
