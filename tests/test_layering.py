@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parents[1] / "uois_sam_ros"
 #: A layer may import the layers before it. ``models`` and ``runtime`` know no stage.
 LAYERS = ("errors", "types", "example", "config", "geometry", "replay.assignment", "replay.boundary", "replay.metrics",
           "models.spec", "models", "runtime", "encoding", "prompting", "decoding", "rescoring", "selection", "baseline",
-          "engines", "pipeline")
+          "engines", "device", "pipeline")
 RUN_PATH_LIBRARIES = {"numpy", "cv2", "yaml", "onnxruntime"}
 #: The network definitions and what optional backends need, which no other layer imports at its top.
-OFF_THE_RUN_PATH = ("models", "runtime.torch_backend", "runtime.openvino_backend", "runtime.cuda_device")
+OFF_THE_RUN_PATH = ("models", "device", "runtime.torch_backend", "runtime.openvino_backend", "runtime.cuda_device")
 #: Verbs may import everything.
 VERBS = ("engines.commands",)
 

@@ -166,6 +166,15 @@ class RuntimeConfig:
     workspace_mb: int = setting(
         0, "engines: scratch memory that one layer may use, MB; 0 = what the GPU has; lower it on a Jetson with 8 GB",
         low=0, high=65536)
+    frame_path: str = setting(
+        "host", "host: the backend runs the networks, numpy everything else; device: everything from the uploaded "
+        "frame to the label image runs on one GPU, with backend torch", choices=("host", "device"))
+    torch_device: str = setting(
+        "cuda", "frame_path device: cuda, the GPU that runtime.device names; cpu, the same code on the processor, for "
+        "tests. A GPU that is missing is an error", choices=("cuda", "cpu"))
+    precision: str = setting(
+        "fp32", "frame_path device: products of the encoders and of SAM's decoder; layer norms, softmax, positions and "
+        "all other stages stay fp32", choices=("fp32", "fp16", "bf16"))
 
 
 @dataclass(frozen=True)
@@ -187,6 +196,9 @@ class SegmenterConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.runtime.frame_path == "device" and (self.method, self.runtime.backend) != ("network", "torch"):
+            raise ConfigError(f"runtime.frame_path: expected host with method {self.method} and backend "
+                              f"{self.runtime.backend}, got device, which runs networks with backend torch")
         for low, high, stage in (("min_area", "max_area", self.selection), ("min_size_m", "max_size_m", self.selection),
                                  ("short_side", "long_side", self.encoding)):
             if getattr(stage, low) > getattr(stage, high):

@@ -96,9 +96,7 @@ class Processor:
         label, ids = instances.label, tuple(item.id for item in instances.items)
         if settings.track:
             label, ids = self._tracker.update(instances.label, len(instances))
-        geometry = stages.features.geometry
-        result = Result(pair.color.header, frame, instances, label, ids,
-                        geometry.plane if geometry is not None else None, heatmap)
+        result = Result(pair.color.header, frame, instances, label, ids, stages.plane, heatmap)
         timings.pop("total", None)
         return Processed(result, {"conversion": 1000 * (converted - begin), **timings,
                                   "segment": 1000 * (segmented - converted),

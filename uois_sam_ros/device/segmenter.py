@@ -1,0 +1,165 @@
+"""Frames -> Instances with everything between upload and label image on one device; ``pipeline.py`` on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from ..config import RuntimeConfig, SegmenterConfig
+from ..encoding.transform import working_grid
+from ..errors import BackendError, FrameError, ModelError
+from ..models.spec import ModelSpec, model_spec
+from ..runtime.base import Model
+from ..runtime.manifest import Manifest, find_models
+from ..runtime.torch_backend import TorchModel
+from ..types import Frame, Instances
+from .decode import DeviceDecoder
+from .encode import DeviceEncoder
+from .lane import DeviceResult, Lane, LaneShape, Stages, lane_shape
+from .paint import make_painter
+from .precision import in_precision
+from .prompt import make_device_prompter
+from .rescore import DeviceRescorer
+from .select import DeviceElector
+from .types import DeviceFeatures, DevicePrompts
+
+
+class DeviceSegmenter:
+    """The whole pipeline on one device, for one camera or for several of one picture size together.
+
+    Args:
+        config: ``runtime`` names the device and the precision.
+        models: loaded networks by name, which must be ``TorchModel`` on that device; what is missing is loaded.
+        prompter: in place of the one that ``config.prompting`` describes.
+        record: replay the steps as CUDA graphs once they have run.
+
+    Raises:
+        BackendError: the GPU is not there.
+        ModelError: a model file that is missing or corrupt; a model that is not a torch network on the device.
+    """
+
+    def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None, *,
+                 prompter: Callable[[DeviceFeatures], DevicePrompts] | None = None, record: bool = True) -> None:
+        self.config, self._record = config, record
+        self.device = find_device(config.runtime)
+        self._models = dict(models or {})
+        self._prompter = prompter
+        self._stages: dict[tuple[int, int], Stages] = {}
+        self._lanes: dict[tuple[LaneShape, int], Lane] = {}
+        self._encoders = [self._network(name) for name in config.encoding.encoders]
+        self._decoder = self._network(config.decoding.decoder)
+        refines = config.rescoring.strategy == "hdnet"
+        self._rescorer = self._network(config.rescoring.rescorer) if refines else None
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The networks in use, by name; a DeviceSegmenter with other settings may share them."""
+        return MappingProxyType(self._models)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why steps run one by one instead of as CUDA graphs; empty while all is well."""
+        return tuple(lane.recorder.problem for lane in self._lanes.values() if lane.recorder.problem)
+
+    def segment(self, frame: Frame) -> Instances:
+        """Segment one frame.
+
+        Raises:
+            FrameError: not a Frame; or depth is needed and the frame has none, or almost none.
+        """
+        return self.run([frame])[0].instances
+
+    def segment_batch(self, frames: Sequence[Frame]) -> list[Instances]:
+        """Segment one frame of each of several cameras, with one pass of the encoders; raises as ``segment``.
+
+        Raises:
+            FrameError: no frames, or pictures of different sizes.
+        """
+        return [result.instances for result in self.run(frames)]
+
+    def run(self, frames: Sequence[Frame]) -> list[DeviceResult]:
+        """As ``segment_batch``, with all that the host learns."""
+        lane = self.begin(frames)
+        return self.finish(lane)
+
+    def begin(self, frames: Sequence[Frame], turn: int = 0) -> Lane:
+        """Hand a batch to the device without waiting for it.
+
+        Args:
+            turn: 0 or 1; batches that are under way together take different ones.
+        """
+        shape = lane_shape(frames)
+        mode = self.config.encoding.depth
+        if mode == "off":
+            frames = [frame.without_depth() if frame.depth_m is not None else frame for frame in frames]
+            shape = lane_shape(frames)
+        for frame in frames if mode == "require" else ():
+            if frame.depth_m is None:
+                raise FrameError(f"{frame.name}: expected a depth image (depth = require), got none; pass depth_m, or "
+                                 "use depth = auto")
+        if (shape, turn) not in self._lanes:
+            self._lanes[shape, turn] = Lane(self._stages_for(shape.native_hw), shape, self.device, record=self._record)
+        lane = self._lanes[shape, turn]
+        lane.begin(frames)
+        return lane
+
+    def finish(self, lane: Lane) -> list[DeviceResult]:
+        """Wait for the batch that ``begin`` returned the lane of; raises as ``segment``."""
+        results = lane.finish()
+        config = self.config.encoding
+        for frame, result in zip(lane.frames, results):
+            if config.depth == "require" and not result.instances.depth_used:
+                raise FrameError(
+                    f"{frame.name}: expected depth readings up to {config.max_depth_m:g} m on at least "
+                    f"{100 * config.min_valid_depth:g} % of the picture (depth = require), got fewer; check the sensor "
+                    "and max_depth_m, or use depth = auto")
+        return results
+
+    def _network(self, name: str) -> tuple[nn.Module, ModelSpec]:
+        if name not in self._models:
+            runtime, spec = self.config.runtime, model_spec(name)
+            manifest = Manifest.load(find_models(runtime.model_dir))
+            self._models[name] = TorchModel.load(spec, manifest.folder, runtime, manifest.entry(name), str(self.device))
+        model = self._models[name]
+        if not isinstance(model, TorchModel) or model.device != str(self.device):
+            raise ModelError(f"{name}: expected a torch network on {self.device} for the device frame path, got "
+                             f"{type(model).__name__} on {getattr(model, 'device', 'another backend')}; let the "
+                             "segmenter load it")
+        reduced = model.spec.kind == "encoder" or name.startswith("sam_") and model.spec.kind == "decoder"
+        precision = self.config.runtime.precision if reduced else "fp32"
+        return in_precision(model.module, precision), model.spec
+
+    def _stages_for(self, native_hw: tuple[int, int]) -> Stages:
+        if native_hw not in self._stages:
+            config = self.config
+            grid = working_grid(native_hw, config.encoding)
+            network, spec = self._rescorer or (None, None)
+            self._stages[native_hw] = Stages(
+                DeviceEncoder(config.encoding, self._encoders, native_hw).to(self.device),
+                self._prompter or make_device_prompter(config.prompting, grid).to(self.device),
+                DeviceDecoder(config.decoding, *self._decoder),
+                DeviceRescorer(config.rescoring, network, spec),
+                DeviceElector(config.selection),
+                make_painter(config.selection, grid).to(self.device))
+        return self._stages[native_hw]
+
+
+def find_device(runtime: RuntimeConfig) -> torch.device:
+    """Return the device that the configuration names.
+
+    Raises:
+        BackendError: a GPU that is not there; nothing else is taken in its place.
+    """
+    if runtime.torch_device == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if runtime.device < count:
+        return torch.device("cuda", runtime.device)
+    there = ", ".join(f"{index}: {torch.cuda.get_device_name(index)}" for index in range(count))
+    build = f"torch {torch.__version__}" + ("" if torch.version.cuda else ", which was built without CUDA")
+    raise BackendError(f"runtime.torch_device: expected GPU {runtime.device} for the device frame path, got "
+                       f"{there or 'no CUDA device'} ({build}); install a torch with CUDA and the driver, or use "
+                       "frame_path: host")

@@ -1,0 +1,33 @@
+"""Double buffering: the next batch is uploaded and encoded while the one before is painted, downloaded and described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..types import Frame, Instances
+from .segmenter import DeviceSegmenter
+
+
+def segment_stream(segmenter: DeviceSegmenter, frames: Iterable[Frame]) -> Iterator[Instances]:
+    """Segment one camera's frames in order; a frame is asked for before the result of the one before is given out.
+
+    On a GPU two lanes of buffers, each with its own stream, take turns. On a processor the results are the same, and
+    nothing overlaps.
+
+    Raises:
+        FrameError: as ``DeviceSegmenter.segment``, when the frame's turn comes.
+    """
+    for batch in segment_batches(segmenter, ([frame] for frame in frames)):
+        yield batch[0]
+
+
+def segment_batches(segmenter: DeviceSegmenter, batches: Iterable[Sequence[Frame]]) -> Iterator[list[Instances]]:
+    """As ``segment_stream``, for several cameras together."""
+    under_way = None
+    for turn, batch in enumerate(batches):
+        lane = segmenter.begin(batch, turn % 2)
+        if under_way is not None:
+            yield [result.instances for result in segmenter.finish(under_way)]
+        under_way = lane
+    if under_way is not None:
+        yield [result.instances for result in segmenter.finish(under_way)]
