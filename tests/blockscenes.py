@@ -33,9 +33,9 @@ def block_frame(seed: int, objects: int = 5) -> SyntheticFrame:
                           {"objects": facts, "layout": "blocks", "sensor": "clean", "renderer": "none"})
 
 
-def write_block_shards(folder: Path, shards: int = 2, frames: int = 6) -> Path:
-    """Write a folder of shards that ``ShardReader`` opens."""
+def write_block_shards(folder: Path, shards: int = 2, frames: int = 6, first: int = 0) -> Path:
+    """Write a folder of shards that ``ShardReader`` opens; ``first`` numbers the first frame."""
     writer = ShardWriter(folder)
     for shard in range(shards):
-        writer.write(f"shard_{shard:05d}.npz", [block_frame(100 * shard + k) for k in range(frames)])
+        writer.write(f"shard_{shard:05d}.npz", [block_frame(first + 100 * shard + k) for k in range(frames)])
     return folder

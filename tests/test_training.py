@@ -21,7 +21,7 @@ from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from uois_sam_ros.training.dataset import SampleConfig, TrainingStream  # noqa: E402
 from uois_sam_ros.training.optim import build_optimizers  # noqa: E402
 from uois_sam_ros.training.scores import ScoreConfig, selection_quality, train_hdnet, train_iou  # noqa: E402
-from uois_sam_ros.training.tokens import TokenSet, heat_peaks  # noqa: E402
+from uois_sam_ros.training.tokens import TokenSet, collect_tokens, heat_peaks  # noqa: E402
 from uois_sam_ros.training.warm_start import warm_start  # noqa: E402
 
 
@@ -114,7 +114,19 @@ def test_heat_peaks_are_the_strongest_maxima():
     assert points.tolist() == [[6.5, 4.5], [12.5, 12.5]]
 
 
+def test_clicks_come_from_the_folders_in_turns(tmp_path):
+    for name, first in (("seen", 0), ("unseen", 1000)):
+        write_block_shards(tmp_path / name, shards=1, first=first)
+    model, sample = CompactModel(), SampleConfig(sizes=((96, 128),), batch=2, prompts=4)
+    seen, unseen, both = (collect_tokens(model, [str(tmp_path / name) for name in names], views, sample, peaks=2)
+                          for names, views in ((["seen"], 2), (["unseen"], 2), (["seen", "unseen"], 4)))
+    for part, views in ((seen, (0, 1)), (unseen, (2, 3))):
+        assert torch.equal(part.tokens, both.subset(torch.isin(both.view, torch.tensor(views))).tokens)
+    assert not torch.equal(seen.tokens, unseen.tokens)
+
+
 @pytest.mark.parametrize("arguments,message", [
+    (["hdnet", "--out", "x", "--unseen", "y"], "expected stage iou"),
     (["base", "--out", "x"], "needs a folder of shards"),
     (["iou", "--out", "nowhere", "--data", "x"], "x"),
     (["hdnet", "--out", "nowhere"], "run the earlier stage first"),

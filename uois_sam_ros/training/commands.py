@@ -27,7 +27,8 @@ the two heads on labelled frames (--data INPUT), everything below them frozen:
 examples:
   uois-sam synth --out data/train --scenes 2500 --seed 1
   uois-sam train base   --data data/train --out runs/a --samples 60000 --size 144x192 --size 192x256
-  uois-sam train iou    --data data/train --out runs/a
+  uois-sam synth --out data/scores --split scores --scenes 450 --seed 31
+  uois-sam train iou    --data data/train --unseen data/scores --out runs/a
   uois-sam train hdnet  --out runs/a
   uois-sam train export --out runs/a --engines engines
 
@@ -71,6 +72,8 @@ def register(subparsers) -> None:
                          help="base: share of the samples after which the rate falls (%(default)s)")
     scratch.add_argument("--views", type=int, help="iou: views whose clicks the score heads learn from (1500); hpg and "
                          "hdnet on compact: augmented views of each frame (8)")
+    scratch.add_argument("--unseen", default="", metavar="DIR", help="iou: shards whose families the base stage did not "
+                         "see (uois-sam synth --split scores); every other batch comes from there")
     scratch.add_argument("--start", default="", metavar="DIR", help="exported models to go on from: base (else from "
                          "scratch), hpg and hdnet (else the shipped ones)")
     scratch.add_argument("--engines", default="engines", metavar="DIR", help="export: where the files go")
@@ -123,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
     if args.stage == "export":
         stages.export(args.out, args.engines)
     else:
-        stages.scores(args.stage, args.data, args.out, views=args.views, sizes=_sizes(args),
+        folders = [folder for folder in (args.data, args.unseen) if folder]
+        stages.scores(args.stage, folders, args.out, views=args.views, sizes=_sizes(args),
                       epochs=args.epochs, seed=args.seed, command=command)
     return 0
 
@@ -136,6 +140,8 @@ def _check(args: argparse.Namespace, on_frames: bool) -> None:
         needs = "a folder of shards, got none; make one with uois-sam synth" if shards else (
             "labelled frames, got none; pass a folder, COCO annotations or name:ROOT of a data set")
         raise ConfigError(f"--data: stage {args.stage} needs {needs}")
+    if args.unseen and args.stage != "iou":
+        raise ConfigError(f"--unseen: expected stage iou, whose clicks the hdnet stage reads too, got {args.stage}")
     rate, batch = DEFAULTS.get("adapt" if on_frames and args.preset == "compact" else args.stage, (1e-3, 1))
     args.lr = rate if args.lr is None else args.lr
     args.batch = batch if args.batch is None else args.batch
@@ -152,7 +158,8 @@ def _check(args: argparse.Namespace, on_frames: bool) -> None:
     if shards:
         from ..datasets.shards import ShardReader
 
-        ShardReader(args.data)  # refuses a folder without shards here, not in a loader process
+        for folder in filter(None, (args.data, args.unseen)):
+            ShardReader(folder)  # refuses a folder without shards here, not in a loader process
 
 
 def _base(args: argparse.Namespace, command: str) -> int:

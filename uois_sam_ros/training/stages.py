@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,13 +25,13 @@ SCORE_BACKGROUND = 0.4
 TOKENS = "tokens.pth"
 
 
-def scores(stage: str, data: str | None, out: str, *, views: int, sizes: tuple[tuple[int, int], ...],
+def scores(stage: str, data: Sequence[str], out: str, *, views: int, sizes: tuple[tuple[int, int], ...],
            epochs: int, seed: int, command: str) -> Path:
     """Run stage "iou" or "hdnet"; return its checkpoint.
 
     Args:
-        data, views, sizes: for "iou": shards, how many training views the clicks come from, and their
-            working sizes (h, w). "hdnet" learns from the same clicks.
+        data, views, sizes: for "iou": folders of shards, how many training views the clicks come from (the folders
+            take turns), and their working sizes (h, w). "hdnet" learns from the same clicks.
     """
     run = Path(out)
     before = load_checkpoint(run / ("base.pth" if stage == "iou" else "iou.pth"))
@@ -71,7 +72,7 @@ def export(out: str, engines: str) -> None:
         print(f"wrote {file}")
 
 
-def _collect(model: CompactModel, data: str, run: Path, views: int, sizes: tuple[tuple[int, int], ...],
+def _collect(model: CompactModel, data: Sequence[str], run: Path, views: int, sizes: tuple[tuple[int, int], ...],
              seed: int) -> TokenSet:
     """Collect tokens with the frozen base and keep them for the hdnet stage."""
     sample = SampleConfig(sizes=sizes, batch=4, prompts=SCORE_PROMPTS,

@@ -6,7 +6,9 @@ kept; the heads then train on them to convergence in minutes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from torch.nn import functional as F
@@ -41,20 +43,20 @@ class TokenSet:
 
 
 @torch.no_grad()
-def collect_tokens(model: CompactModel, folder: str, views: int, sample: SampleConfig,
+def collect_tokens(model: CompactModel, folders: Sequence[str], views: int, sample: SampleConfig,
                    peaks: int = 16) -> TokenSet:
-    """Run frozen encoder and decoder over ``views`` training views.
+    """Run frozen encoder and decoder over ``views`` training views, from the folders in turns.
 
     Clicks are those of the stream (objects and background) and the HPG's own strongest peaks, so
     that the heads see the prompts of the run time, wrong ones included.
     """
     model.eval()
-    stream = iter(TrainingStream(folder, sample))
+    streams = cycle([iter(TrainingStream(folder, sample)) for folder in folders])
     rows: list[TokenSet] = []
     seen = 0
     with tqdm(total=views, desc="tokens", unit="view") as bar:
         while seen < views:
-            batch = next(stream)
+            batch = next(next(streams))
             for k in range(len(batch["image"])):
                 rows.append(view_tokens(model, {key: v[k:k + 1] for key, v in batch.items()}, peaks, seen))
                 seen += 1
