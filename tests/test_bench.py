@@ -11,6 +11,7 @@ import pytest
 from uois_sam_ros import cli
 from uois_sam_ros.benchmark import frames, measure, opponents, timing
 from uois_sam_ros.benchmark.conditions import conditions, gpu_memory_mb
+from uois_sam_ros.benchmark.injected import injecting
 from uois_sam_ros.benchmark.opponents import reference_opponent, torch_opponent
 from uois_sam_ros.benchmark.startup import measure_startup
 from uois_sam_ros.benchmark.timing import Timed
@@ -111,7 +112,7 @@ def test_points_are_injected_after_the_prompter_ran():
         asked.append(features)
         return Prompts(np.zeros((2, 2), np.float32), np.ones(2, np.float32), np.ones((240, 320), np.float32))
 
-    prompts = timing.injecting(prompter, 5)(Features(grid, {}))
+    prompts = injecting(prompter, 5)(Features(grid, {}))
     assert len(asked) == 1 and len(prompts) == len(prompts.scores) == 5 and prompts.foreground is not None
     np.testing.assert_allclose(grid.to_native(prompts.points_px), frames.even_points((120, 160), 5), atol=1e-4)
 

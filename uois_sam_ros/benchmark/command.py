@@ -188,8 +188,9 @@ def _sweep(args: argparse.Namespace, config: SegmenterConfig, facts: Mapping[str
         names = tuple(name for name in names if name != "prompts")
     rounds, models = args.frames or 10, timed_models(config)
     sweeps = {name: run_sweep(name, config, rounds, models) for name in names}
-    report = {**facts, "backend": config.runtime.backend, "threads": thread_count(config.runtime.threads), "copies": COPIES,
-              "rounds": rounds, "sweeps": sweeps, "peak_memory_mb": round(machine.peak_memory_mb(), 1),
+    report = {**facts, "backend": config.runtime.backend, "frame_path": config.runtime.frame_path,
+              "threads": thread_count(config.runtime.threads), "copies": COPIES, "rounds": rounds, "sweeps": sweeps,
+              "peak_memory_mb": round(machine.peak_memory_mb(), 1),
               "conditions": conditions(), "machine": machine.describe()}
     if args.plot:
         cpu = report["machine"]["cpu"]

@@ -31,7 +31,7 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
 
     Returns:
         JSON values: "stages_ms" (name -> p50, p90, p99, mean), "profile" (stage -> what is inside and outside the
-        networks), "frames_per_second" (of the median), "throughput" (frames by the time of the whole run),
+        networks; empty on the device frame path), "frames_per_second" (of the median), "throughput" (frames by the time of the whole run),
         "objects_mean", "prompts_mean", "peak_memory_mb", "machine", "conditions", "threads", and "against".
     """
     used = gpu_memory_mb()
@@ -40,16 +40,19 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
     (timed,) = in_turns([_frame_by_frame(side, frames)], count)
     elapsed = perf_counter() - begin
     stages = {name: summary([one.ms[name] for one in timed]) for name in timed[0].ms}
-    stages["networks"] = summary([sum(one.networks_ms.values()) for one in timed])
+    one_by_one = config.runtime.frame_path == "host"  # elsewhere nobody stands between the networks
+    if one_by_one:
+        stages["networks"] = summary([sum(one.networks_ms.values()) for one in timed])
     report: dict[str, Any] = {
         "picture": f"{frames[0].width}x{frames[0].height}",
         "frames": count,
         "threads": thread_count(config.runtime.threads),
         "backend": config.runtime.backend,
+        "frame_path": config.runtime.frame_path,
         "copies": COPIES,
         "injected_points": points,
         "stages_ms": stages,
-        "profile": profile(timed),
+        "profile": profile(timed) if one_by_one else {},
         "frames_per_second": round(1000 / stages["total"]["p50"], 2),
         "throughput": round((WARM_UP + count) / elapsed, 2),
         "objects_mean": round(float(np.mean([one.objects for one in timed])), 1),

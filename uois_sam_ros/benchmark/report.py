@@ -15,7 +15,8 @@ def format_report(report: Mapping[str, Any]) -> str:
              f"{report['frames']} frames of {report['input']}, {report['objects_mean']} objects and "
              f"{report['prompts_mean']} prompts a frame; copies {report['copies']}", ""]
     percentiles = list(next(iter(report["stages_ms"].values())))
-    lines.append(f"{'ms':12}" + "".join(f"{name:>9}" for name in (*percentiles, "networks", "rest", "rest/all")))
+    shares = ("networks", "rest", "rest/all") if report["profile"] else ()
+    lines.append(f"{'ms':12}" + "".join(f"{name:>9}" for name in (*percentiles, *shares)))
     for stage, values in report["stages_ms"].items():
         line = f"{stage:12}" + "".join(f"{value:9.2f}" for value in values.values())
         if stage in report["profile"]:
@@ -60,7 +61,8 @@ def _heading(report: Mapping[str, Any]) -> list[str]:
     gpus = state.pop("gpus", [])
     seen = [f"{name.replace('_', ' ')} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
             for name, value in state.items()]
-    return [f"{report['preset']}, {report['backend']}, {report['threads']} threads, "
+    path = f" ({report['frame_path']} frame path)" if report.get("frame_path", "host") != "host" else ""
+    return [f"{report['preset']}, {report['backend']}{path}, {report['threads']} threads, "
             f"{report['picture'] + ', ' if 'picture' in report else ''}weights {report['weights']}",
             f"{machine['cpu']}, {machine['cores_usable']} cores, Python {machine['python']}, {versions}, revision "
             f"{machine['git_revision'] or 'unknown'}",

@@ -5,7 +5,7 @@ Every round visits every value once, so that a busy machine disturbs all of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 from ..config import SegmenterConfig
 from ..errors import ConfigError
 from ..example import box_scene
+from ..runtime.base import Model
 from ..types import Frame
 from .frames import SCENES
-from .timing import Timed, TimedModel, TimedSegmenter, in_turns, summary, timed_models
+from .timing import Timed, TimedSegmenter, in_turns, summary, timed_models
 
 PROMPTS = (1, 2, 5, 10, 20, 30, 50, 75, 100)
 OBJECTS = (1, 2, 5, 10, 15, 20, 30, 40, 50, 60)
@@ -25,7 +26,7 @@ CAMERAS = (1, 2, 3, 4, 6, 8)
 #: Boxes on the table where their number is not what is swept.
 BOXES = 15
 
-Models = dict[str, TimedModel]
+Models = Mapping[str, Model]
 Step = Callable[[int], Timed]
 
 
@@ -101,20 +102,14 @@ def _cameras(config: SegmenterConfig, models: Models) -> list[tuple[float, str, 
     side, frames = TimedSegmenter(config, models), _scenes()
 
     def step(count: int) -> Step:
-        return lambda turn: _together([side(frames[(turn + camera) % len(frames)]) for camera in range(count)])
+        return lambda turn: side.together([frames[(turn + camera) % len(frames)] for camera in range(count)])
 
     return [(count, str(count), step(count)) for count in CAMERAS]
-
-
-def _together(timed: Sequence[Timed]) -> Timed:
-    """One result for pictures that were segmented one after another."""
-    return Timed({name: sum(one.ms[name] for one in timed) for name in timed[0].ms},
-                 sum(one.objects for one in timed), sum(one.prompts for one in timed))
 
 
 SWEEPS: dict[str, Sweep] = {
     "prompts": Sweep("prompts", _prompts, ("30", "100")),
     "objects": Sweep("boxes on the table", _objects, ("15", "60")),
     "resolution": Sweep("megapixels of the picture", _resolution, ("640x480", "1280x720")),
-    "cameras": Sweep("cameras of 640x480, one after another", _cameras, ("1", "4")),
+    "cameras": Sweep("cameras of 640x480", _cameras, ("1", "4")),
 }

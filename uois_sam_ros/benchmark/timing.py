@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..config import SegmenterConfig
 from ..engines.profiles import networks
 from ..pipeline import Segmenter
-from ..prompting import Prompter, make_prompter
+from ..prompting import make_prompter
 from ..runtime.base import Model
 from ..runtime.factory import load_model
-from ..types import Features, Frame, Prompts
-from .frames import even_points
+from ..types import Frame, Instances
+from .injected import device_injecting, injecting
 
 #: Rounds before the first one that counts.
 WARM_UP = 3
@@ -62,41 +62,53 @@ class TimedModel:
 
 
 class TimedSegmenter:
-    """The package's own pipeline as a ``Side``.
+    """The package's own pipeline as a ``Side``, on the frame path that the configuration names.
 
     Args:
-        models: networks in clocks, shared with other sides; by default they are loaded.
-        points: that many evenly spread points are decoded instead of those that the prompter finds, 0 for its own;
-            the prompter runs all the same.
+        models: what ``timed_models`` returned, shared with other sides; by default they are loaded.
+        points: that many evenly spread points are decoded instead of those that the prompter finds, 0 for its own.
     """
 
-    def __init__(self, config: SegmenterConfig, models: Mapping[str, TimedModel] | None = None, points: int = 0) -> None:
+    def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None, points: int = 0) -> None:
         self.models = timed_models(config) if models is None else models
-        prompter = injecting(make_prompter(config.prompting), points) if points else None
-        self._segmenter = Segmenter(config, self.models, prompter=prompter)
+        self._clocks = {name: model for name, model in self.models.items() if isinstance(model, TimedModel)}
+        self._batched = config.runtime.frame_path == "device"
+        if self._batched:
+            from ..device.segmenter import DeviceSegmenter
+
+            self._segmenter: Any = DeviceSegmenter(config, self.models, prompter=device_injecting(points) if points else None)
+        else:
+            prompter = injecting(make_prompter(config.prompting), points) if points else None
+            self._segmenter = Segmenter(config, self.models, prompter=prompter)
 
     def __call__(self, frame: Frame) -> Timed:
-        for model in self.models.values():
+        for model in self._clocks.values():
             model.elapsed_ms = 0.0
         result = self._segmenter.segment(frame)
-        prompts = 0 if result.prompts is None else len(result.prompts)
-        return Timed(result.timings_ms, len(result), prompts,
-                     {name: model.elapsed_ms for name, model in self.models.items()})
+        return Timed(result.timings_ms, len(result), _prompts(result),
+                     {name: model.elapsed_ms for name, model in self._clocks.items()})
+
+    def together(self, frames: Sequence[Frame]) -> Timed:
+        """Segment one frame of each of several cameras: in one batch on a device, one after another on the host."""
+        if not self._batched:
+            timed = [self(frame) for frame in frames]
+            return Timed({name: sum(one.ms[name] for one in timed) for name in timed[0].ms},
+                         sum(one.objects for one in timed), sum(one.prompts for one in timed))
+        results = self._segmenter.segment_batch(frames)
+        return Timed(results[0].timings_ms, sum(map(len, results)), sum(map(_prompts, results)))
 
 
-def timed_models(config: SegmenterConfig) -> dict[str, TimedModel]:
-    """Load the networks of a configuration into clocks."""
+def timed_models(config: SegmenterConfig) -> dict[str, Model]:
+    """Load the networks of a configuration, into clocks where they run one by one."""
+    if config.runtime.frame_path == "device":
+        from ..device.segmenter import DeviceSegmenter
+
+        return dict(DeviceSegmenter(config).models)
     return {name: TimedModel(load_model(name, config.runtime)) for name in networks(config)}
 
 
-def injecting(prompter: Prompter, count: int) -> Prompter:
-    """Return ``prompter`` with its points replaced by ``count`` evenly spread ones."""
-
-    def prompt(features: Features) -> Prompts:
-        points = features.grid.to_working(even_points(features.grid.native_hw, count))
-        return replace(prompter(features), points_px=points, scores=np.ones(count, np.float32))
-
-    return prompt
+def _prompts(result: Instances) -> int:
+    return 0 if result.prompts is None else len(result.prompts)
 
 
 def in_turns(steps: Sequence[Callable[[int], Timed]], count: int, warm_up: int = WARM_UP) -> list[list[Timed]]:
