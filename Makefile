@@ -13,7 +13,7 @@ help:
 	@echo "make demo   install the run time into $(RUN) (no torch), segment and score the bundled recording"
 	@echo "make test   install what the tests need into $(DEV) (torch included), run the whole suite"
 	@echo "make test-tensorrt-rtx  also install TensorRT for RTX (300 MB), build every exported graph with it; no GPU needed"
-	@echo "make bench  time the pipeline against torch on this machine"
+	@echo "make bench  time the pipeline on this machine: against torch, with 15 objects, over prompts, objects, sizes, cameras"
 	@echo "make clean  remove both environments and everything that was built"
 
 demo: $(RUN)/.ready
@@ -30,6 +30,8 @@ test-tensorrt-rtx: $(DEV)/.ready
 
 bench: $(DEV)/.ready
 	$(DEV)/bin/uois-sam bench --against torch --json benchmarks/bench.json
+	$(DEV)/bin/uois-sam bench --objects 15 --json benchmarks/bench_15_objects.json
+	$(DEV)/bin/uois-sam bench --sweep all --json benchmarks/sweeps.json --plot benchmarks/sweeps.png
 
 $(RUN)/.ready: $(CODE)
 	$(call venv,$(RUN))
