@@ -59,30 +59,66 @@ def same(first: Path, second: Path, name: str) -> bool:
     return all(torch.equal(value, two[key]) for key, value in one.items())
 
 
-def test_killed_in_an_epoch_it_ends_with_the_very_same_weights(world, whole, tmp_path):
-    killed = tmp_path / "killed"
-    state = killed / "hpg.state"
-    process = subprocess.Popen([sys.executable, "-m", "uois_sam_ros.cli", *hpg(world, killed)],
-                               stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def hdnet(world, out, *more, epochs=20):
+    return command(world, "hdnet", out, "--batch", "4", "--clicks", "8", "--save-minutes", "0", *more, epochs=epochs)
+
+
+def kill_when(reached, arguments) -> None:
+    """Start a training in a process of its own, and SIGKILL it as soon as ``reached`` says so."""
+    process = subprocess.Popen([sys.executable, "-m", "uois_sam_ros.cli", *arguments], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         end = time.monotonic() + PATIENCE_S
-        while not (state.exists() and (at := load_checkpoint(state)["state"])["epoch"] >= 1 and at["step"] >= 1):
+        while not reached():
             assert process.poll() is None, "it finished before it could be killed"
             assert time.monotonic() < end
-            time.sleep(0.01)
+            time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
-        process.wait()
-    left = load_checkpoint(state)["state"]
-    assert (left["epoch"], left["step"]) < (3, 0) and not (killed / "hpg.pth").exists()
-    assert main(hpg(world, killed)) == 0
-    assert same(whole, killed, "sam_tiny_hpg")
-    _, facts = load_head(killed / "hpg.pth", "sam_tiny_hpg")
+        assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
+
+
+@pytest.mark.parametrize("stage", ["hpg", "hdnet"])
+def test_killed_in_an_epoch_it_ends_with_the_very_same_weights(world, whole, tmp_path, stage):
+    train, killed = {"hpg": hpg, "hdnet": hdnet}[stage], tmp_path / "killed"
+    state = killed / f"{stage}.state"
+
+    def reached() -> bool:
+        at = load_checkpoint(state)["state"] if state.exists() else {"epoch": 0}
+        return at["epoch"] >= 1 and at["step"] >= 1
+
+    if stage == "hdnet":
+        assert main(hdnet(world, tmp_path / "whole")) == 0
+        whole = tmp_path / "whole"
+    kill_when(reached, train(world, killed))
+    assert not (killed / f"{stage}.pth").exists()
+    assert main(train(world, killed)) == 0
+    assert same(whole, killed, f"sam_tiny_{stage}")
+    first, second = (load_checkpoint(folder / f"{stage}.state")["history"] for folder in (whole, killed))
+    assert first == second
+
+
+@pytest.mark.parametrize("stage, files", [("hpg", "sam_tiny_encoder-*/*.npz"), ("hdnet", "*-clicks-*/*.npz")])
+def test_killed_while_it_prepares_it_ends_with_the_very_same_weights(world, whole, tmp_path, stage, files):
+    """In the middle of the backbone's features, or of the clicks that the decoder answers."""
+    train, cache = {"hpg": hpg, "hdnet": hdnet}[stage], tmp_path / "cache"
+    own = train(world, tmp_path / "killed", "--cache", str(cache))
+    kill_when(lambda: len(list(cache.glob(files))) >= 2, own)
+    assert not (tmp_path / "killed" / f"{stage}.state").exists()
+    if stage == "hdnet":
+        assert main(hdnet(world, tmp_path / "whole")) == 0
+        whole = tmp_path / "whole"
+    assert main(own) == 0
+    assert same(whole, tmp_path / "killed", f"sam_tiny_{stage}")
+
+
+def test_a_head_knows_where_it_comes_from(whole):
+    _, facts = load_head(whole / "hpg.pth", "sam_tiny_hpg")
     assert facts["frames"] == 9 and facts["validation_frames"] == 1 and facts["epochs"] == 3
     assert facts["command"].startswith("uois-sam") and facts["revision"]
     assert facts["settings"]["sigma_px"] == 8 and facts["backbone"].startswith("sam_tiny_encoder-")
-    assert (killed / "hpg.png").stat().st_size > 1000
+    assert (whole / "hpg.png").stat().st_size > 1000
 
 
 def test_two_ranks_compute_what_one_does(world, tmp_path):
