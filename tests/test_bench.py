@@ -13,6 +13,7 @@ from uois_sam_ros.benchmark import frames, measure, opponents, timing
 from uois_sam_ros.benchmark.conditions import conditions, gpu_memory_mb
 from uois_sam_ros.benchmark.injected import injecting
 from uois_sam_ros.benchmark.opponents import reference_opponent, torch_opponent
+from uois_sam_ros.benchmark.report import format_report
 from uois_sam_ros.benchmark.startup import measure_startup
 from uois_sam_ros.benchmark.timing import Timed
 from uois_sam_ros.config import preset, update
@@ -101,6 +102,26 @@ def test_networks_are_timed(monkeypatch):
     assert model.elapsed_ms == 250.0
 
 
+def test_device_frame_path_is_timed_in_batches(small_frames):
+    pytest.importorskip("torch", reason="the device path needs the train extra")
+    runtime = {"backend": "torch", "frame_path": "device", "torch_device": "cpu", "threads": 1}
+    config = update(preset("compact"), {"encoding": {"short_side": 96, "long_side": 128}, "runtime": runtime})
+    models = timing.timed_models(config)
+    side = timing.TimedSegmenter(config, models, points=5)
+    one, both = side(small_frames[0]), side.together(small_frames)
+    assert one.prompts == 5 and both.prompts == 10 and not one.networks_ms
+    assert one.ms["total"] > 0 and set(one.ms) == set(both.ms)
+    report = measure.measure(config, small_frames, 1)
+    assert report["profile"] == {} and "networks" not in report["stages_ms"] and report["frame_path"] == "device"
+    assert "device frame path" in format_report({"preset": "compact", "weights": "trained", "input": "boxes", **report})
+
+
+def test_cameras_on_the_host_come_one_after_another(small_frames):
+    side = timing.TimedSegmenter(preset("geometry"))
+    alone, both = side(small_frames[0]), side.together(small_frames)
+    assert both.objects >= alone.objects and both.prompts == 0 and set(both.ms) == set(alone.ms)
+
+
 def test_summary_by_hand():
     assert timing.summary([1, 2, 3, 4, 5]) == {"p50": 3.0, "p90": 4.6, "p99": 4.96, "mean": 3.0}
 
@@ -137,7 +158,7 @@ def test_frames_by_number_of_objects(monkeypatch):
     counts = iter([15] * 3 + [9] * 40 + [16] * 9 + [20] * 8)
     chosen, source = frames.example_frames(objects=15, count=lambda frame: next(counts))
     every, _ = frames.example_frames(objects=1, count=lambda frame: 0)
-    assert len(chosen) == 12 and source.endswith("12 frames with about 15 found")
+    assert len(chosen) == 12 and source.endswith("the 12 frames with about 15 objects found")
     np.testing.assert_array_equal(chosen[0].color, every[0].color)
     assert chosen[3].stamp_ns > every[-1].stamp_ns
 

@@ -59,8 +59,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--against", choices=("torch", "reference"), help="compare in the same run: the same networks "
                         "on torch; the paper's steps from official parts, fp32 torch eager")
     parser.add_argument("--reference", default=None, metavar="PRESET",
-                        help=f"preset of the reference assembly (default: the one that is measured, or {OTHER_REFERENCE} when "
-                             "that has no SAM)")
+                        help="preset of the reference assembly (default: the one that is measured, or "
+                             f"{OTHER_REFERENCE} when that has no SAM)")
     parser.add_argument("--reference-models", default="", metavar="DIR",
                         help="its model folder, when it is another preset (default: fresh weights)")
     parser.add_argument("--reference-device", default="", choices=("cpu", "cuda"),

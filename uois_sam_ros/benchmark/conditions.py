@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 #: What ``nvidia-smi`` is asked for -> name in the report.
-GPU_FACTS = {"name": "name", "driver_version": "driver", "pstate": "pstate", "clocks.sm": "sm_mhz", "clocks.mem": "memory_mhz",
-             "clocks.max.sm": "sm_max_mhz", "power.draw": "power_w", "power.limit": "power_limit_w",
-             "temperature.gpu": "temperature_c", "memory.total": "memory_total_mb"}
+GPU_FACTS = {"name": "name", "driver_version": "driver", "pstate": "pstate", "clocks.sm": "sm_mhz",
+             "clocks.mem": "memory_mhz", "clocks.max.sm": "sm_max_mhz", "power.draw": "power_w",
+             "power.limit": "power_limit_w", "temperature.gpu": "temperature_c", "memory.total": "memory_total_mb"}
 TIMEOUT_S = 20
 
 
@@ -39,7 +39,8 @@ def cpu_mhz(root: Path) -> list[int]:
     clocks = [int(_read(path) or 0) // 1000
               for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")]
     if not clocks:
-        clocks = [int(float(value)) for value in re.findall(r"^cpu MHz\s*:\s*([\d.]+)", _read(root / "proc/cpuinfo"), re.M)]
+        told = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", _read(root / "proc/cpuinfo"), re.M)
+        clocks = [int(float(value)) for value in told]
     return [min(clocks), max(clocks)] if clocks else []
 
 

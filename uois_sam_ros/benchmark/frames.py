@@ -31,18 +31,20 @@ def example_frames(*, recording: bool = True, objects: int = 0,
     path = bundled_recording() if recording else None
     if path is None:
         boxes = objects or BOXES
-        return [box_scene(boxes=boxes, seed=seed)[0] for seed in range(SCENES)], f"{boxes} boxes on a table, {SCENES} scenes"
+        scenes = [box_scene(boxes=boxes, seed=seed)[0] for seed in range(SCENES)]
+        return scenes, f"{boxes} boxes on a table, {SCENES} scenes"
     from ..replay.sources import InputOptions, open_input
 
     frames = [sample.frame for sample in open_input(str(path), InputOptions()) if sample.frame is not None]
     if objects and count is not None:
         nearest = np.argsort([abs(count(frame) - objects) for frame in frames], kind="stable")[:DISTINCT_FRAMES]
-        return [frames[index] for index in sorted(nearest)], f"{path.name}, {len(nearest)} frames with about {objects} found"
+        chosen = [frames[index] for index in sorted(nearest)]
+        return chosen, f"{path.name}, the {len(chosen)} frames with about {objects} objects found"
     step = max(1, len(frames) // DISTINCT_FRAMES)
     return frames[::step][:DISTINCT_FRAMES], f"{path.name}, every {step}. frame"
 
 
 def even_points(native_hw: tuple[int, int], count: int) -> np.ndarray:
-    """Return float32[count, 2], native (x, y) spread evenly over a picture; the first ones stay when more are asked for."""
+    """Return float32[count, 2], native (x, y) spread evenly over a picture; more of them keep the first."""
     unit = (0.5 + np.arange(1, count + 1)[:, None] * EVEN_STEP) % 1
     return (unit * (native_hw[1], native_hw[0]) - 0.5).clip(0).astype(np.float32)

@@ -31,8 +31,9 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
 
     Returns:
         JSON values: "stages_ms" (name -> p50, p90, p99, mean), "profile" (stage -> what is inside and outside the
-        networks; empty on the device frame path), "frames_per_second" (of the median), "throughput" (frames by the time of the whole run),
-        "objects_mean", "prompts_mean", "peak_memory_mb", "machine", "conditions", "threads", and "against".
+        networks; empty on the device frame path), "frames_per_second" (of the median), "throughput" (frames by the
+        time of the whole run), "objects_mean", "prompts_mean", "peak_memory_mb", "gpu_memory_mb" where there is a GPU,
+        "machine", "conditions", "threads", and "against".
     """
     used = gpu_memory_mb()
     side = TimedSegmenter(config, points=points)
@@ -109,4 +110,5 @@ def _compare(side: Side, against: Opponent, frames: Sequence[Frame], count: int)
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
     pairs = [other / max(own, 1e-6) for own, other in zip(ours, theirs)]
-    return {"configured_ms": summary(ours), "against_ms": summary(theirs), "ratio_median": round(float(np.median(pairs)), 2)}
+    return {"configured_ms": summary(ours), "against_ms": summary(theirs),
+            "ratio_median": round(float(np.median(pairs)), 2)}

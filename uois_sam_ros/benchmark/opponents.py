@@ -24,7 +24,7 @@ class Opponent:
 
     Attributes:
         name: for the report.
-        make: builds the side, and JSON values that tell what it is; called after the configuration's own memory was read.
+        make: builds the side, and JSON values that tell what it is; called after the memory was read.
         warm_up: rounds that do not count.
     """
 
@@ -60,8 +60,8 @@ def reference_opponent(name: str, config: SegmenterConfig, *, points: int = 0, d
     sam_networks(config)
     missing = [package for package in REFERENCE_PACKAGES if find_spec(package) is None]
     if missing:
-        raise BackendError(f"--against reference: expected the packages of the train extra, got no {', '.join(missing)}; "
-                           "in the source tree: pip install '.[train]'")
+        raise BackendError(f"--against reference: expected the packages of the train extra, got no "
+                           f"{', '.join(missing)}; in the source tree: pip install '.[train]'")
 
     folder = config.runtime.model_dir
     config = opened(config) if folder else update(config, {"selection": OPEN_SELECTION})

@@ -1,8 +1,8 @@
 """The reference assembly: the paper's steps put together from the parts that everybody has, fp32 torch eager.
 
-SAM's own classes from the ``segment-anything`` package (image encoder on the padded square, prompt encoder, mask decoder,
-``postprocess_masks``), DINOv2 at 336x448, HPG and HDNet (arXiv 2409.15481), pictures resized by Pillow as SAM's own
-predictor does. It is what a user would otherwise run, and what the pipeline's speed and masks are compared with.
+SAM's own classes from the ``segment-anything`` package (image encoder on the padded square, prompt encoder, mask
+decoder, ``postprocess_masks``), DINOv2 at 336x448, HPG and HDNet (arXiv 2409.15481), pictures resized by Pillow as
+SAM's own predictor does. It is what one would otherwise run; speed and masks of the pipeline are compared with it.
 
 Points are converted with pixel centres at integers on every grid, as everywhere in this package; SAM's predictor leaves
 out the half pixel, which moves a prompt by 0.3 pixels of 1024.
@@ -123,7 +123,8 @@ class ReferenceAssembly:
         embedding = self._sam.image_encoder(self._sam.preprocess(self._upload(picture, input_hw)))
         features = embedding
         if self._backbone is not None:
-            mean, std = (torch.tensor(values, device=self._device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+            mean, std = (torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+                         for values in (IMAGENET_MEAN, IMAGENET_STD))
             features = self._backbone((self._upload(picture, DINOV2_HW) / 255 - mean) / std)
         foreground, heatmap = self._hpg(features)
         return embedding, foreground[0, 0], heatmap[0, 0], input_hw
@@ -165,7 +166,8 @@ class ReferenceAssembly:
         logits, iou = (torch.cat(parts) for parts in zip(*decoded))
         return logits, iou, torch.cat(self._tokens)
 
-    def _select(self, logits: torch.Tensor, scores: torch.Tensor, frame: Frame, input_hw: tuple[int, int]) -> np.ndarray:
+    def _select(self, logits: torch.Tensor, scores: torch.Tensor, frame: Frame,
+                input_hw: tuple[int, int]) -> np.ndarray:
         """Best of four, score limit, masks at native size, area limit, mask suppression, the better one on top."""
         limits, native_hw = self._config.selection, (frame.height, frame.width)
         label = torch.zeros(native_hw, dtype=torch.int32, device=self._device)
@@ -174,8 +176,8 @@ class ReferenceAssembly:
         if order:
             low_res = logits[order, chosen[order]][:, None]
             masks = self._sam.postprocess_masks(low_res, input_hw, native_hw)[:, 0] > self._sam.mask_threshold
-            area = masks.flatten(1).sum(dim=1)
-            masks = masks[(area > 0) & (area >= limits.min_area * label.numel()) & (area <= limits.max_area * label.numel())]
+            area, whole = masks.flatten(1).sum(dim=1), label.numel()
+            masks = masks[(area > 0) & (area >= limits.min_area * whole) & (area <= limits.max_area * whole)]
             for number, index in reversed(list(enumerate(_suppress(masks, limits.nms_iou), start=1))):
                 label[masks[index]] = number
         ids, label = torch.unique(label, return_inverse=True)  # a mask that others cover gets no number

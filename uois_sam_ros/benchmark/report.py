@@ -45,8 +45,8 @@ def format_sweeps(report: Mapping[str, Any]) -> str:
         percentiles = [key for key in rows[0]["total_ms"] if key != "mean"]
         stages = list(rows[0]["stages_ms"])
         lines += ["", f"{name}: {sweep['unit']}, {report['rounds']} frames each, ms",
-                  f"{'':>10}" + "".join(f"{key:>9}" for key in percentiles) + f"{'ratio':>7}{'objects':>8}{'prompts':>8}"
-                  + "".join(f"{stage:>11}" for stage in stages)]
+                  f"{'':>10}" + "".join(f"{key:>9}" for key in percentiles)
+                  + f"{'ratio':>7}{'objects':>8}{'prompts':>8}" + "".join(f"{stage:>11}" for stage in stages)]
         lines += [f"{row['label']:>10}" + "".join(f"{row['total_ms'][key]:9.2f}" for key in percentiles)
                   + f"{row['ratio']:7.2f}{row['objects_mean']:8.1f}{row['prompts_mean']:8.1f}"
                   + "".join(f"{row['stages_ms'][stage]:11.2f}" for stage in stages) for row in rows]

@@ -76,7 +76,8 @@ class TimedSegmenter:
         if self._batched:
             from ..device.segmenter import DeviceSegmenter
 
-            self._segmenter: Any = DeviceSegmenter(config, self.models, prompter=device_injecting(points) if points else None)
+            on_device = device_injecting(points) if points else None
+            self._segmenter: Any = DeviceSegmenter(config, self.models, prompter=on_device)
         else:
             prompter = injecting(make_prompter(config.prompting), points) if points else None
             self._segmenter = Segmenter(config, self.models, prompter=prompter)

@@ -33,8 +33,8 @@ def sam_networks(config: SegmenterConfig) -> tuple[str, ...]:
     """
     names = networks(config)
     if not names or config.rescoring.strategy != "hdnet" or any(model_spec(name).made_by != EXPORT for name in names):
-        raise ConfigError("--reference: expected a preset with SAM and HDNet, such as paper, paper-b or shared, got one "
-                          "without; name another")
+        raise ConfigError("--reference: expected a preset with SAM and HDNet, such as paper, paper-b or shared, got "
+                          "one without; name another")
     return names
 
 
