@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from .portable import make_portable
+from .shuffle import split_shuffles
 from .spec import ModelSpec
 
 OPSET = 18
@@ -58,7 +59,7 @@ def write_onnx(spec: ModelSpec, module: torch.nn.Module, inputs: tuple, shapes: 
         assert all(tensor.type.tensor_type.shape.dim[axis].dim_param for axis in dynamic), f"{spec.name}: {tensor.name}"
     model.ir_version = min(model.ir_version, IR_VERSION)
     strip_traces(model)
-    make_portable(model)
+    split_shuffles(make_portable(model))
     if half:
         store_as_half(model)
     if settings:
