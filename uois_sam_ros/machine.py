@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .runtime.base import thread_count
 
-PACKAGES = ("numpy", "opencv-python-headless", "opencv-python", "onnxruntime", "rosbags", "torch")
+PACKAGES = ("numpy", "opencv-python-headless", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt",
+            "tensorrt-rtx-cu13", "segment-anything", "rosbags", "torch")
 
 
 def cpu_model() -> str:

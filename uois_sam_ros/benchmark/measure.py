@@ -37,8 +37,9 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
     """
     used = gpu_memory_mb()
     side = TimedSegmenter(config, points=points)
+    warm_up = min(WARM_UP, count)
     begin = perf_counter()
-    (timed,) = in_turns([_frame_by_frame(side, frames)], count)
+    (timed,) = in_turns([_frame_by_frame(side, frames)], count, warm_up)
     elapsed = perf_counter() - begin
     stages = {name: summary([one.ms[name] for one in timed]) for name in timed[0].ms}
     one_by_one = config.runtime.frame_path == "host"  # elsewhere nobody stands between the networks
@@ -55,7 +56,7 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
         "stages_ms": stages,
         "profile": profile(timed) if one_by_one else {},
         "frames_per_second": round(1000 / stages["total"]["p50"], 2),
-        "throughput": round((WARM_UP + count) / elapsed, 2),
+        "throughput": round((warm_up + count) / elapsed, 2),
         "objects_mean": round(float(np.mean([one.objects for one in timed])), 1),
         "prompts_mean": round(float(np.mean([one.prompts for one in timed])), 1),
         "peak_memory_mb": round(machine.peak_memory_mb(), 1),
@@ -97,7 +98,7 @@ def _compare(side: Side, against: Opponent, frames: Sequence[Frame], count: int)
     """Alternate both sides; a ratio above 1 says that the configured one is faster."""
     other, facts = against.make()
     steps = [_frame_by_frame(side, frames), _frame_by_frame(other, frames)]
-    ours, theirs = in_turns(steps, count, against.warm_up)
+    ours, theirs = in_turns(steps, count, min(against.warm_up, count))
     rows = {name: _ratio([one.ms[name] for one in ours], [one.ms[name] for one in theirs])
             for name in ours[0].ms if name in theirs[0].ms}
     if ours[0].networks_ms and theirs[0].networks_ms:
