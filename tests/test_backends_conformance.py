@@ -18,7 +18,7 @@ from uois_sam_ros.runtime.engine_backends import engine_backend
 from uois_sam_ros.runtime.factory import load_model
 from uois_sam_ros.runtime.openvino_backend import _import_openvino
 from uois_sam_ros.runtime.parity_report import ParityReport
-from uois_sam_ros.runtime.torch_backend import _import_torch
+from uois_sam_ros.runtime.torch_backend import find_device
 
 ENGINES = Path(__file__).parents[1] / "engines"
 pytestmark = pytest.mark.skipif(not (ENGINES / "compact_encoder.onnx").exists(), reason="engines/ holds no models")
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(not (ENGINES / "compact_encoder.onnx").exists(),
 BACKENDS = {
     "onnxruntime": {},
     "torch": {"backend": "torch"},
+    "torch on the device path": {"backend": "torch", "frame_path": "device"},
     "openvino": {"backend": "openvino"},
     "tensorrt 10, pretended": {"backend": "tensorrt"},
     "tensorrt 11, pretended": {"backend": "tensorrt"},
@@ -35,7 +36,7 @@ BACKENDS = {
     "onnxruntime on CUDA": {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]},
 }
 #: Relative error that TF32 explains; everything that computes in fp32 is held to the smaller one.
-TOLERANCE = {"tensorrt": 1e-2, "tensorrt_rtx": 1e-2, "onnxruntime on CUDA": 1e-2}
+TOLERANCE = {"tensorrt": 1e-2, "tensorrt_rtx": 1e-2, "onnxruntime on CUDA": 1e-2, "torch on the device path": 1e-2}
 PRETENDED = {"tensorrt 10, pretended": ("10.3.0", "tensorrt"), "tensorrt 11, pretended": ("11.4.0", "tensorrt"),
              "tensorrt_rtx, pretended": ("1.7.1", "tensorrt_rtx")}
 
@@ -51,7 +52,7 @@ def why_absent(name: str) -> str:
         if config.backend.startswith("tensorrt") and name not in PRETENDED:
             engine_backend(config.backend).target(config)
         elif config.backend == "torch":
-            _import_torch()
+            find_device(config)
         elif config.backend == "openvino":
             _import_openvino()
         elif "CUDAExecutionProvider" in config.providers:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..types import Grid
+from .peaks import best_first
 from .types import DeviceMaskSet
 
 
@@ -34,7 +35,8 @@ def best_hypotheses(mask_set: DeviceMaskSet, grid: Grid, *, score_threshold: flo
     """Take each place's best-scored hypothesis; standing are taken places, scores from the threshold on, some area."""
     height, width = grid.resized_hw
     scores, chosen = mask_set.scores.max(dim=2)
-    scores, order = scores.sort(dim=1, descending=True, stable=True)
+    order = best_first(scores, mask_set.valid, scores.shape[1])
+    scores = scores.gather(1, order)
     camera = torch.arange(len(scores), device=scores.device)[:, None]
     logits = mask_set.low_res_masks[..., :height, :width][camera, order, chosen.gather(1, order)]
     masks = logits > 0

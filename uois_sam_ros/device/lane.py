@@ -97,7 +97,7 @@ class Lane:
         self._settled: torch.Tensor
         self._rows: torch.Tensor
         self._label: torch.Tensor
-        self._visible: torch.Tensor
+        self._flags: torch.Tensor
 
     @torch.inference_mode()
     def begin(self, frames: Sequence[Frame]) -> None:
@@ -158,8 +158,9 @@ class Lane:
         count = min(-(-most // GROUP) * GROUP, self._election.rank.shape[1])
 
         def step() -> None:
-            self._label, self._visible, self._settled = self._stages.paint(
+            self._label, visible, settled = self._stages.paint(
                 *self._election.ballots(count), self._frame.color, self._rounds)
+            self._flags = torch.cat([visible, settled.expand(self._shape.cameras, 1)], dim=1)
 
         while True:
             with self._on_stream():
@@ -167,7 +168,7 @@ class Lane:
                 self._clock.mark("selection")
                 self._label_host.copy_(self._label, non_blocking=True)
                 self._clock.mark("download")
-            flags = self._fetch(torch.cat([self._visible, self._settled.expand(self._shape.cameras, 1)], dim=1))
+            flags = self._fetch(self._flags)
             if flags[:, -1].all():
                 return self._label_host.numpy().view(np.uint16).copy(), flags[:, :-1]
             self._more_rounds()

@@ -42,7 +42,7 @@ def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tens
     rows, cols = (_every_nth(first, step, length) for first, length in zip((y0, x0), masks.shape[-2:]))
     some = every & rows[..., None] & cols[..., None, :]
     thin = (some.sum(dim=(2, 3)) < MIN_POINTS) & (step > 1)  # thin in a large box
-    taken = torch.where(thin[..., None, None], every, some).flatten(2)
+    taken = (some | every & thin[..., None, None]).flatten(2)
     count = taken.sum(-1)
     low, high = (_rank(quantile, count) for quantile in EXTENT_QUANTILES)
     sides = []

@@ -8,20 +8,20 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from ..config import RuntimeConfig, SegmenterConfig
+from ..config import SegmenterConfig
 from ..encoding.transform import working_grid
-from ..errors import BackendError, FrameError, ModelError
-from ..models.spec import ModelSpec, model_spec
+from ..errors import FrameError, ModelError
+from ..models.spec import ModelSpec
 from ..runtime.base import Model
-from ..runtime.manifest import Manifest, find_models
-from ..runtime.torch_backend import TorchModel
+from ..runtime.factory import load_model
+from ..runtime.torch_backend import TorchModel, find_device
 from ..types import Frame, Instances
 from .decode import DeviceDecoder
-from .encode import DeviceEncoder
+from .encoding import DeviceEncoder
 from .lane import DeviceResult, Lane, LaneShape, Stages, lane_shape
 from .paint import make_painter
 from .precision import in_precision
-from .prompt import make_device_prompter
+from .prompting import DevicePrompter
 from .rescore import DeviceRescorer
 from .select import DeviceElector
 from .types import DeviceFeatures, DevicePrompts
@@ -44,12 +44,12 @@ class DeviceSegmenter:
     def __init__(self, config: SegmenterConfig, models: Mapping[str, Model] | None = None, *,
                  prompter: Callable[[DeviceFeatures], DevicePrompts] | None = None, record: bool = True) -> None:
         self.config, self._record = config, record
-        self.device = find_device(config.runtime)
+        self.device = torch.device(find_device(config.runtime))
         self._models = dict(models or {})
         self._prompter = prompter
         self._stages: dict[tuple[int, int], Stages] = {}
         self._lanes: dict[tuple[LaneShape, int], Lane] = {}
-        self._encoders = [self._network(name) for name in config.encoding.encoders]
+        self._encoders = {name: self._network(name)[0] for name in config.encoding.encoders}
         self._decoder = self._network(config.decoding.decoder)
         refines = config.rescoring.strategy == "hdnet"
         self._rescorer = self._network(config.rescoring.rescorer) if refines else None
@@ -120,9 +120,7 @@ class DeviceSegmenter:
 
     def _network(self, name: str) -> tuple[nn.Module, ModelSpec]:
         if name not in self._models:
-            runtime, spec = self.config.runtime, model_spec(name)
-            manifest = Manifest.load(find_models(runtime.model_dir))
-            self._models[name] = TorchModel.load(spec, manifest.folder, runtime, manifest.entry(name), str(self.device))
+            self._models[name] = load_model(name, self.config.runtime)
         model = self._models[name]
         if not isinstance(model, TorchModel) or model.device != str(self.device):
             raise ModelError(f"{name}: expected a torch network on {self.device} for the device frame path, got "
@@ -139,27 +137,10 @@ class DeviceSegmenter:
             network, spec = self._rescorer or (None, None)
             self._stages[native_hw] = Stages(
                 DeviceEncoder(config.encoding, self._encoders, native_hw).to(self.device),
-                self._prompter or make_device_prompter(config.prompting, grid).to(self.device),
+                self._prompter or DevicePrompter(config.prompting, grid).to(self.device),
                 DeviceDecoder(config.decoding, *self._decoder),
                 DeviceRescorer(config.rescoring, network, spec),
                 DeviceElector(config.selection),
                 make_painter(config.selection, grid).to(self.device))
         return self._stages[native_hw]
 
-
-def find_device(runtime: RuntimeConfig) -> torch.device:
-    """Return the device that the configuration names.
-
-    Raises:
-        BackendError: a GPU that is not there; nothing else is taken in its place.
-    """
-    if runtime.torch_device == "cpu":
-        return torch.device("cpu")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if runtime.device < count:
-        return torch.device("cuda", runtime.device)
-    there = ", ".join(f"{index}: {torch.cuda.get_device_name(index)}" for index in range(count))
-    build = f"torch {torch.__version__}" + ("" if torch.version.cuda else ", which was built without CUDA")
-    raise BackendError(f"runtime.torch_device: expected GPU {runtime.device} for the device frame path, got "
-                       f"{there or 'no CUDA device'} ({build}); install a torch with CUDA and the driver, or use "
-                       "frame_path: host")

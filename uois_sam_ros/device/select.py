@@ -59,8 +59,10 @@ class DeviceElector(nn.Module):
         candidates = replace(candidates, standing=standing)
         chosen, settled = suppress(candidates, iou=config.nms_iou, containment=config.containment,
                                    limit=config.max_instances, rounds=rounds)
-        chosen, rank = chosen.byte().sort(dim=1, descending=True, stable=True)
-        return Election(candidates, rank, chosen.bool()), settled
+        count = chosen.shape[1]
+        place = torch.arange(count, device=chosen.device)
+        rank = torch.where(chosen, place, place + count).topk(count, dim=1, largest=False).indices
+        return Election(candidates, rank, chosen.gather(1, rank)), settled
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,13 @@ class TorchModel:
 
     @classmethod
     def load(cls, spec: ModelSpec, folder: str | Path, config: RuntimeConfig,
-             metadata: Mapping[str, Any] | None = None, device: str = "cpu") -> TorchModel:
-        """Load the trained reference of ``spec.name`` whose weights belong to ``folder``."""
-        _import_torch()
+             metadata: Mapping[str, Any] | None = None) -> TorchModel:
+        """Load the trained reference of ``spec.name`` whose weights belong to ``folder``, to the configured device.
+
+        Raises:
+            BackendError: torch or the GPU is not there.
+        """
+        device = find_device(config)
         from ..models import load_reference
 
         return cls(spec, load_reference(spec.name, folder), config, metadata, device)
@@ -70,6 +74,25 @@ class TorchModel:
         if not array.flags.writeable:
             array = array.copy()  # torch shares memory and warns about arrays it must not write
         return self._torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def find_device(config: RuntimeConfig) -> str:
+    """Return where torch networks run, "cpu" or "cuda:0": on the host frame path always "cpu".
+
+    Raises:
+        BackendError: torch is not installed, or a GPU that is not there; nothing else is taken in its place.
+    """
+    torch = _import_torch()
+    if config.frame_path == "host" or config.torch_device == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if config.device < count:
+        return f"cuda:{config.device}"
+    there = ", ".join(f"{index}: {torch.cuda.get_device_name(index)}" for index in range(count))
+    build = f"torch {torch.__version__}" + ("" if torch.version.cuda else ", built without CUDA")
+    raise BackendError(f"runtime.torch_device: expected GPU {config.device} for the device frame path, got "
+                       f"{there or 'no CUDA device'} ({build}); install a torch with CUDA and the driver, or use "
+                       "frame_path: host")
 
 
 def _import_torch() -> Any:
