@@ -34,10 +34,10 @@ class Clocked:
 
     def __init__(self, monkeypatch):
         self.calls: list[str] = []
-        for module in (measure, opponents):
+        for module in (measure, opponents, timing):
             monkeypatch.setattr(module, "TimedSegmenter", self.make)
 
-    def make(self, config, points=0):
+    def make(self, config, models=None, points=0):
         name = config.runtime.backend
         spent = {"onnxruntime": 10.0, "torch": 30.0}[name]
 
@@ -111,7 +111,7 @@ def test_device_frame_path_is_timed_in_batches(small_frames):
     one, both = side(small_frames[0]), side.together(small_frames)
     assert one.prompts == 5 and both.prompts == 10 and not one.networks_ms
     assert one.ms["total"] > 0 and set(one.ms) == set(both.ms)
-    report = measure.measure(config, small_frames, 1)
+    report = measure.measure(config, small_frames, 1, models=models)
     assert report["profile"] == {} and "networks" not in report["stages_ms"] and report["frame_path"] == "device"
     assert "device frame path" in format_report({"preset": "compact", "weights": "trained", "input": "boxes", **report})
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import SegmenterConfig, load_config, preset, update
 from ..errors import ConfigError
-from ..types import Frame
 from ..weights.commands import SOURCES
 
 if TYPE_CHECKING:
@@ -125,11 +124,13 @@ def _check(args: argparse.Namespace) -> None:
 def _time(args: argparse.Namespace, name: str, config: SegmenterConfig,
           facts: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Time frames, and an opponent when asked for; return the report and its text."""
+    from .conditions import gpu_memory_mb
     from .frames import example_frames
     from .measure import measure
     from .opponents import torch_opponent
     from .report import format_report
     from .startup import measure_startup
+    from .timing import TimedSegmenter, timed_models
 
     points = args.prompts or 0
     against = None
@@ -138,20 +139,15 @@ def _time(args: argparse.Namespace, name: str, config: SegmenterConfig,
     elif args.against == "reference":
         points = SAME_POINTS if args.prompts is None else args.prompts
         against = _reference(args, name or args.config, config, points)
+    before, models = gpu_memory_mb(), timed_models(config)
+    finder = TimedSegmenter(config, models)
     frames, source = example_frames(recording=not args.boxes, objects=args.objects,
-                                    count=_counter(config) if args.objects else None)
-    report = {**facts, "input": source, **measure(config, frames, args.frames or 50, against, points=points)}
+                                    count=lambda frame: finder(frame).objects)
+    measured = measure(config, frames, args.frames or 50, against, points=points, models=models, gpu_before_mb=before)
+    report = {**facts, "input": source, **measured}
     if args.starts:
         report["startup_ms"] = {**measure_startup(config, frames[0], args.starts), "processes": args.starts}
     return report, format_report(report)
-
-
-def _counter(config: SegmenterConfig) -> Callable[[Frame], int]:
-    """Return how many objects the configuration finds in a frame."""
-    from ..pipeline import Segmenter
-
-    segmenter = Segmenter(config)
-    return lambda frame: len(segmenter.segment(frame))
 
 
 def _reference(args: argparse.Namespace, name: str, config: SegmenterConfig, points: int) -> Opponent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from .. import machine
 from ..config import SegmenterConfig
 from ..models.spec import model_spec
-from ..runtime.base import thread_count
+from ..runtime.base import Model, thread_count
 from ..types import Frame
 from .conditions import conditions, gpu_memory_mb
 from .opponents import Opponent
@@ -23,11 +23,14 @@ COPIES = "included: a frame in numpy arrays goes in, a label image in a numpy ar
 
 
 def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, against: Opponent | None = None, *,
-            points: int = 0) -> dict[str, Any]:
+            points: int = 0, models: Mapping[str, Model] | None = None,
+            gpu_before_mb: float | None = None) -> dict[str, Any]:
     """Time ``count`` frames, then again in turns with an opponent.
 
     Args:
         points: decode that many evenly spread points a frame; 0 = those that the prompter finds.
+        models: as ``timed_models`` loads them, which is the default.
+        gpu_before_mb: memory in use on the GPUs before anything was loaded; ``None`` without a GPU.
 
     Returns:
         JSON values: "stages_ms" (name -> p50, p90, p99, mean), "profile" (stage -> what is inside and outside the
@@ -35,8 +38,7 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
         time of the whole run), "objects_mean", "prompts_mean", "peak_memory_mb", "gpu_memory_mb" where there is a GPU,
         "machine", "conditions", "threads", and "against".
     """
-    used = gpu_memory_mb()
-    side = TimedSegmenter(config, points=points)
+    side = TimedSegmenter(config, models, points=points)
     warm_up = min(WARM_UP, count)
     begin = perf_counter()
     (timed,) = in_turns([_frame_by_frame(side, frames)], count, warm_up)
@@ -63,8 +65,8 @@ def measure(config: SegmenterConfig, frames: Sequence[Frame], count: int, agains
         "conditions": conditions(),
         "machine": machine.describe(),
     }
-    if used is not None:
-        report["gpu_memory_mb"] = round((gpu_memory_mb() or used) - used, 1)
+    if gpu_before_mb is not None:
+        report["gpu_memory_mb"] = round((gpu_memory_mb() or gpu_before_mb) - gpu_before_mb, 1)
     if against is not None:
         report["against"] = _compare(side, against, frames, count)
     return report
