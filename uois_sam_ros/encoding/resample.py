@@ -29,7 +29,7 @@ def _turn(image: np.ndarray) -> np.ndarray:
 
 
 def _resize_rows(image: np.ndarray, height: int) -> np.ndarray:
-    rows, weights = _taps(image.shape[0], height)
+    rows, weights = taps(image.shape[0], height)
     total = np.full((height, *image.shape[1:]), 1 << (PRECISION - 1), dtype=np.int32)
     for row, weight in zip(rows, weights):
         total += np.multiply(image[row], weight[:, None, None], dtype=np.int32)
@@ -38,15 +38,14 @@ def _resize_rows(image: np.ndarray, height: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-    """Source pixels int64[T, new] and their fixed-point weights int32[T, new] of every new one."""
+def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return source pixels int64[T, new] and their fixed-point weights int32[T, new] of every new one."""
     scale = old / new
     reach = max(scale, 1.0)
     centre = (np.arange(new) + 0.5) * scale
     first = np.maximum((centre - reach + 0.5).astype(int), 0)
     last = np.minimum((centre + reach + 0.5).astype(int), old)
-    taps = np.arange(int((last - first).max()))[:, None]
-    source = first + taps
+    source = first + np.arange(int((last - first).max()))[:, None]
     weights = np.maximum(1 - np.abs((source - centre + 0.5) / reach), 0) * (source < last)
     weights = weights / weights.sum(axis=0)
     return np.minimum(source, old - 1), (weights * (1 << PRECISION) + 0.5).astype(np.int32)
