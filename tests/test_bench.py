@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from uois_sam_ros import cli
 from uois_sam_ros.benchmark import frames, measure, opponents, timing
-from uois_sam_ros.benchmark.conditions import conditions, gpu_memory_mb
+from uois_sam_ros.benchmark.conditions import conditions, gpu_memory_mb, scheduling
 from uois_sam_ros.benchmark.injected import injecting
 from uois_sam_ros.benchmark.opponents import reference_opponent, torch_opponent
 from uois_sam_ros.benchmark.report import format_report
@@ -196,7 +197,17 @@ def test_conditions_are_read(tmp_path, monkeypatch):
     assert facts["gpus"][0]["memory_total_mb"] == "143771" and gpu_memory_mb() == 2048
 
 
+@pytest.mark.parametrize(("policy", "nice", "told"), [
+    ("SCHED_OTHER", 0, ""), ("SCHED_OTHER", 10, "nice 10"), ("SCHED_RR", 0, "real-time priority 1")])
+def test_scheduling_is_told(monkeypatch, policy, nice, told):
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: getattr(os, policy))
+    monkeypatch.setattr(os, "sched_getparam", lambda pid: os.sched_param(1))
+    monkeypatch.setattr(os, "nice", lambda more: nice)
+    assert scheduling() == told
+
+
 def test_conditions_that_nobody_tells_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "nice", lambda more: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert set(conditions(tmp_path)) == {"load_average"} and gpu_memory_mb() is None
     (tmp_path / "proc").mkdir()

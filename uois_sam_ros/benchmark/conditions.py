@@ -27,6 +27,7 @@ def conditions(root: str | Path = "/") -> dict[str, Any]:
         "cpu_mhz": cpu_mhz(root),
         "governor": "/".join(sorted({_read(path) for path in root.glob(
             "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")})),
+        "scheduling": scheduling(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "gpus": gpus(),
         "power_mode": power_mode(),
@@ -42,6 +43,13 @@ def cpu_mhz(root: Path) -> list[int]:
         told = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", _read(root / "proc/cpuinfo"), re.M)
         clocks = [int(float(value)) for value in told]
     return [min(clocks), max(clocks)] if clocks else []
+
+
+def scheduling() -> str:
+    """Return how this process is preferred to others, "" when it is not."""
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        return f"real-time priority {os.sched_getparam(0).sched_priority}"
+    return f"nice {os.nice(0)}" if os.nice(0) else ""
 
 
 def gpus() -> list[dict[str, str]]:
