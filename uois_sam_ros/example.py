@@ -68,9 +68,10 @@ def box_scene(width: int = 640, height: int = 480, boxes: int = 15,
     for number, place in enumerate(places[:boxes], start=1):
         half = (raster.size * rng.uniform((0.02, 0.02, 0.015), (0.045, 0.045, 0.05))).astype(np.float32)
         centre = np.float32([*(np.asarray(place) + raster.size * rng.uniform(-0.015, 0.015, 2)), half[2]])
-        t, face = _hit_box(rays, centre, half, float(rng.uniform(0, np.pi)))
-        nearer = t < depth
-        depth[nearer], label[nearer], normal[nearer] = t[nearer], number, face[nearer]
+        seen = _window(camera, centre, float(np.linalg.norm(half)), (height, width))
+        t, face = _hit_box(rays[seen], centre, half, float(rng.uniform(0, np.pi)))
+        nearer = t < depth[seen]
+        depth[seen][nearer], label[seen][nearer], normal[seen][nearer] = t[nearer], number, face[nearer]
     shade = 0.45 + 0.55 * np.clip(normal @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
     picture = colors[label] * shade[..., None] + rng.normal(0, 3, (height, width, 3))
     noisy = depth + rng.normal(0, 0.0007, depth.shape).astype(np.float32)
@@ -83,13 +84,28 @@ def box_scene(width: int = 640, height: int = 480, boxes: int = 15,
 
 def _rays(camera: Intrinsics, width: int, height: int) -> np.ndarray:
     """float32[H, W, 3] world directions whose length along the optical axis is 1."""
-    forward = (TARGET_M - EYE_M) / np.linalg.norm(TARGET_M - EYE_M)
-    right = np.cross(forward, np.float32([0, 0, 1]))
-    right = right / np.linalg.norm(right)
-    down = np.cross(forward, right)
+    right, down, forward = _axes()
     x = (np.arange(width, dtype=np.float32) - np.float32(camera.cx)) / np.float32(camera.fx)
     y = (np.arange(height, dtype=np.float32) - np.float32(camera.cy)) / np.float32(camera.fy)
     return (x[None, :, None] * right + y[:, None, None] * down + forward).astype(np.float32)
+
+
+def _axes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The camera's right, down and forward, float32[3] each, in the world."""
+    forward = (TARGET_M - EYE_M) / np.linalg.norm(TARGET_M - EYE_M)
+    right = np.cross(forward, np.float32([0, 0, 1]))
+    right = right / np.linalg.norm(right)
+    return right, np.cross(forward, right), forward
+
+
+def _window(camera: Intrinsics, centre: np.ndarray, radius: float, hw: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns outside which no ray meets a ball of this radius, metres; it lies before the camera."""
+    axes = np.stack(_axes())
+    corners = np.stack(np.meshgrid(*[(-radius, radius)] * 3), axis=-1).reshape(-1, 3) + axes @ (centre - EYE_M)
+    xs = camera.fx * corners[:, 0] / corners[:, 2] + camera.cx
+    ys = camera.fy * corners[:, 1] / corners[:, 2] + camera.cy
+    return tuple(slice(max(0, int(np.floor(low.min()))), max(0, min(size, int(np.ceil(low.max())) + 1)))
+                 for low, size in ((ys, hw[0]), (xs, hw[1])))
 
 
 def _hit_box(rays: np.ndarray, centre: np.ndarray, half: np.ndarray,
