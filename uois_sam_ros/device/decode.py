@@ -7,7 +7,7 @@ from torch import nn
 
 from ..config import DecodingConfig
 from ..errors import ModelError
-from ..models.spec import POINTS, ModelSpec
+from ..models.spec import MASKS, POINTS, ModelSpec
 from .types import DeviceFeatures, DeviceMaskSet, DevicePrompts
 
 #: Score of a place without a prompt: below every threshold.
@@ -28,6 +28,8 @@ class DeviceDecoder(nn.Module):
         super().__init__()
         self.network = network
         self._batch, self._spec = config.batch, spec
+        (masks,) = (tensor for tensor in spec.outputs if tensor.name == MASKS.name)
+        self._fixed_hw = masks.dims[-2:]  # names where the size follows the grid
         self._names = tuple(name for name in spec.input_names if name != POINTS.name)
 
     def forward(self, features: DeviceFeatures, prompts: DevicePrompts) -> DeviceMaskSet:
@@ -51,9 +53,10 @@ class DeviceDecoder(nn.Module):
                              prompts.points_px, prompts.valid, scores)
 
     def _on_grid(self, masks: torch.Tensor, padded_hw: tuple[int, int]) -> torch.Tensor:
-        """Return the part of the masks over the working grid; square masks (SAM) cover it from the top left."""
+        """Return the part of the masks over the working grid; masks of a fixed size (SAM) cover it from the top left."""
         sides, (height, width) = tuple(masks.shape[-2:]), padded_hw
-        if sides not in ((height, width), (max(padded_hw), max(padded_hw))):
+        covers = sides == self._fixed_hw and max(sides) == max(padded_hw) and sides[0] >= height and sides[1] >= width
+        if sides != (height, width) and not covers:
             raise ModelError(f"decoder '{self._spec.name}': expected masks of {(height, width)} (the working grid), got "
                              f"{sides}; use the encoder and decoder of one model")
         return masks[..., :height, :width]

@@ -16,6 +16,7 @@ from ..runtime.base import Model
 from ..runtime.factory import load_model
 from ..runtime.torch_backend import TorchModel, find_device
 from ..types import Frame, Instances
+from .attention import fuse_attention
 from .decode import DeviceDecoder
 from .encoding import DeviceEncoder
 from .lane import DeviceResult, Lane, LaneShape, Stages, lane_shape
@@ -126,6 +127,8 @@ class DeviceSegmenter:
             raise ModelError(f"{name}: expected a torch network on {self.device} for the device frame path, got "
                              f"{type(model).__name__} on {getattr(model, 'device', 'another backend')}; let the "
                              "segmenter load it")
+        if name.startswith("sam_") and model.spec.kind == "encoder":
+            fuse_attention(model.module)
         reduced = model.spec.kind == "encoder" or name.startswith("sam_") and model.spec.kind == "decoder"
         precision = self.config.runtime.precision if reduced else "fp32"
         return in_precision(model.module, precision), model.spec
