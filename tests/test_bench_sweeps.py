@@ -20,15 +20,17 @@ def small(monkeypatch):
         box_scene(min(width, 160), min(height, 120), boxes, seed)[0] for seed in range(2)])
 
 
-def test_rounds_visit_every_value_in_both_orders():
+def test_rounds_visit_every_value_in_changing_order():
     calls = []
 
     def step(name):
         return lambda turn: calls.append((turn, name)) or Timed({"total": 1.0 + turn}, 1)
 
-    results = in_turns([step("a"), step("b"), step("c")], 3, warm_up=1)
-    assert [name for _, name in calls] == list("cba" "abc" "cba" "abc")
-    assert [[one.ms["total"] for one in row] for row in results] == [[2.0, 3.0, 4.0]] * 3
+    results = in_turns([step("a"), step("b"), step("c")], 9, warm_up=1)
+    assert [turn for turn, _ in calls] == [turn for turn in range(10) for _ in "abc"]
+    rounds = ["".join(name for _, name in calls[k:k + 3]) for k in range(0, 30, 3)]
+    assert {"".join(sorted(names)) for names in rounds} == {"abc"} and len(set(rounds)) >= 4
+    assert [[one.ms["total"] for one in row] for row in results] == [[float(k) for k in range(2, 11)]] * 3
 
 
 @pytest.mark.parametrize("name", sweeps.SWEEPS)

@@ -1,6 +1,7 @@
 """How the time of a frame grows with prompts, objects, picture size and cameras; as JSON values.
 
-Every round visits every value once, so that a busy machine disturbs all of them alike; ratios are medians over rounds.
+Every round visits every value once, in changing order, so that a busy machine disturbs all of them alike; ratios are
+medians over rounds.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -113,7 +114,10 @@ def _prompts(result: Instances) -> int:
 
 
 def in_turns(steps: Sequence[Callable[[int], Timed]], count: int, warm_up: int = WARM_UP) -> list[list[Timed]]:
-    """Run every step once a round, in both orders alternately, so that a busy machine disturbs all alike.
+    """Run every step once a round, so that a busy machine disturbs all alike.
+
+    Two steps go first by turns. More go in another order each round, or something that comes once a second could hit the
+    same one every time.
 
     Args:
         steps: functions of the number of the round.
@@ -123,7 +127,11 @@ def in_turns(steps: Sequence[Callable[[int], Timed]], count: int, warm_up: int =
     """
     results: list[list[Timed]] = [[] for _ in steps]
     for turn in range(warm_up + count):
-        order = range(len(steps)) if turn % 2 else range(len(steps))[::-1]
+        order = list(range(len(steps)))
+        if len(order) > 2:
+            Random(turn).shuffle(order)
+        elif turn % 2 == 0:
+            order.reverse()
         for index in order:
             results[index].append(steps[index](turn))
     return [timed[warm_up:] for timed in results]
