@@ -29,9 +29,9 @@ test-tensorrt-rtx: $(DEV)/.ready
 	$(DEV)/bin/python -m pytest -q -m "tensorrt_rtx or tensorrt_names" tests/test_tensorrt_rtx.py tests/test_tensorrt_names.py $(ARGS)
 
 bench: $(DEV)/.ready
-	$(DEV)/bin/uois-sam bench --against torch --json benchmarks/bench.json
-	$(DEV)/bin/uois-sam bench --objects 15 --json benchmarks/bench_15_objects.json
-	$(DEV)/bin/uois-sam bench --sweep all --json benchmarks/sweeps.json --plot benchmarks/sweeps.png
+	$(DEV)/bin/uois-sam bench --against torch --json benchmarks/bench.json $(ARGS)
+	$(DEV)/bin/uois-sam bench --objects 15 --json benchmarks/bench_15_objects.json $(ARGS)
+	$(DEV)/bin/uois-sam bench --sweep all --json benchmarks/sweeps.json --plot benchmarks/sweeps.png $(ARGS)
 
 $(RUN)/.ready: $(CODE)
 	$(call venv,$(RUN))

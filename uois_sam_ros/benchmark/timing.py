@@ -116,8 +116,8 @@ def _prompts(result: Instances) -> int:
 def in_turns(steps: Sequence[Callable[[int], Timed]], count: int, warm_up: int = WARM_UP) -> list[list[Timed]]:
     """Run every step once a round, so that a busy machine disturbs all alike.
 
-    Two steps go first by turns. More go in another order each round, or something that comes once a second could hit the
-    same one every time.
+    Two steps go first by turns. More go in another order each round, or something that comes once a second could hit
+    the same one every time.
 
     Args:
         steps: functions of the number of the round.

@@ -35,6 +35,10 @@ def sam_networks(config: SegmenterConfig) -> tuple[str, ...]:
     if not names or config.rescoring.strategy != "hdnet" or any(model_spec(name).made_by != EXPORT for name in names):
         raise ConfigError("--reference: expected a preset with SAM and HDNet, such as paper, paper-b or shared, got "
                           "one without; name another")
+    height, width = model_spec(names[0]).inputs[0].dims[-2:]
+    if height != width:
+        raise ConfigError("--reference: expected a preset whose SAM sees the padded square, got one with "
+                          f"{height}x{width}; name it, such as --reference paper")
     return names
 
 
