@@ -38,7 +38,8 @@ def device_geometry(geometries: Sequence[Geometry | None], device: str) -> Devic
         return None
 
     def stack(name: str) -> torch.Tensor:
-        return tensor([np.zeros_like(getattr(some, name)) if g is None else getattr(g, name) for g in geometries], device)
+        nothing = np.zeros_like(getattr(some, name))
+        return tensor([nothing if g is None else getattr(g, name) for g in geometries], device)
 
     planes = [None if g is None else g.plane for g in geometries]
     coefficients = [np.zeros(4, np.float32) if p is None else np.float32([*p.normal, p.offset]) for p in planes]
@@ -48,7 +49,8 @@ def device_geometry(geometries: Sequence[Geometry | None], device: str) -> Devic
 
 
 def device_features(features: Sequence[Features], device: str) -> DeviceFeatures:
-    maps = {name: torch.cat([torch.from_numpy(f[name].copy()) for f in features]).to(device) for name in features[0].maps}
+    maps = {name: torch.cat([torch.from_numpy(f[name].copy()) for f in features]).to(device)
+            for name in features[0].maps}
     return DeviceFeatures(features[0].grid, maps, device_geometry([f.geometry for f in features], device))
 
 

@@ -1,4 +1,4 @@
-"""The whole device path: against the host path on the bundled recording and on made-up frames, batches, streams, refusals."""
+"""The whole device path: against the host path on recorded and made-up frames, batches, streams, refusals."""
 
 from __future__ import annotations
 
@@ -149,8 +149,9 @@ def random_network(name):
 @pytest.mark.parametrize("name", ["paper-tiny", "shared-tiny"])
 def test_shapes_of_the_paper(name):
     """SAM's small stand-in. Its random weights score all masks alike, so masks and scores are compared, not ids."""
-    config = update(preset(name), {"prompting": {"heatmap_threshold": 0.0, "foreground_threshold": 0.0, "max_points": 8},
-                                   "selection": {"score_threshold": 0.0, "max_area": 1.0, "nms_iou": 1.0}})
+    config = update(preset(name), {
+        "prompting": {"heatmap_threshold": 0.0, "foreground_threshold": 0.0, "max_points": 8},
+        "selection": {"score_threshold": 0.0, "max_area": 1.0, "nms_iou": 1.0}})
     names = [*config.encoding.encoders, config.decoding.decoder, config.rescoring.rescorer]
     models = {key: TorchModel(model_spec(key), random_network(key), RuntimeConfig(threads=1)) for key in names}
     frames = [scene(), scene(seed=1)]
@@ -370,7 +371,8 @@ class PretendedGraph:
 @pytest.fixture
 def pretended(monkeypatch):
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: type("Graph", (), {"replay": lambda self: PretendedGraph.count()})())
+    kind = type("Graph", (), {"replay": lambda self: PretendedGraph.count()})
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", kind)
     monkeypatch.setattr(torch.cuda, "graph", PretendedGraph)
     monkeypatch.setattr(PretendedGraph, "replayed", 0)
     return recording.Recorder(object())

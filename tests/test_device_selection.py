@@ -92,7 +92,8 @@ def compare(frames, features, mask_sets, config, device, least=1.0):
     for frame, feature, masks, label, tally, seen in zip(frames, features, mask_sets, labels, tallies, visible):
         host = select(frame, feature, masks, config)
         assert agreement(label, host.label) >= least
-        np.testing.assert_allclose(tally.scores[seen[:len(tally.scores)]], [item.score for item in host.items], rtol=1e-6)
+        scores = tally.scores[seen[:len(tally.scores)]]
+        np.testing.assert_allclose(scores, [item.score for item in host.items], rtol=1e-6)
         assert tally.depth_used == host.depth_used
     return labels
 
@@ -306,7 +307,8 @@ def test_more_than_255_objects(device):
     grid = Grid((80, 80), (80, 80), (80, 80))
     corners = [(x, y) for y in range(0, 80, 5) for x in range(0, 80, 4)]
     masks = only(*[(x, y, x + 3, y + 3) for x, y in corners], hw=(80, 80))
-    (label,) = compare([Frame(picture((80, 80)))], [Features(grid, {})], [masks], replace(LOOSE, edge_radius_px=0), device)
+    config = replace(LOOSE, edge_radius_px=0)
+    (label,) = compare([Frame(picture((80, 80)))], [Features(grid, {})], [masks], config, device)
     assert label.max() == len(corners) == 320
 
 
@@ -335,8 +337,9 @@ def test_tally():
     features = device_features([Features(GRID, {}, geometry), Features(GRID, {}, None)], "cpu")
     masks = device_masks([only((4, 4, 20, 20)), only()], 3, "cpu")
     election, settled = DeviceElector(LOOSE)(features, masks)
-    rows = tally_rows(features, device_prompts([prompts, Prompts(np.zeros((0, 2), np.float32), np.zeros(0, np.float32))],
-                                               3, "cpu"), election, settled).numpy()
+    nothing = Prompts(np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
+    on_device = device_prompts([prompts, nothing], 3, "cpu")
+    rows = tally_rows(features, on_device, election, settled).numpy()
     first, second = map(read_tally, rows)
     np.testing.assert_array_equal(first.points_px, prompts.points_px)
     np.testing.assert_array_equal(first.point_scores, prompts.scores)
@@ -344,4 +347,4 @@ def test_tally():
                                [*geometry.plane.normal, geometry.plane.offset], rtol=1e-6)
     assert first.depth_used and not second.depth_used and second.plane is None and len(second.points_px) == 0
     assert is_settled(rows)
-    assert not is_settled(tally_rows(features, device_prompts([prompts, prompts], 3, "cpu"), election, ~settled).numpy())
+    assert not is_settled(tally_rows(features, on_device, election, ~settled).numpy())

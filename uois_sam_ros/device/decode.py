@@ -53,10 +53,10 @@ class DeviceDecoder(nn.Module):
                              prompts.points_px, prompts.valid, scores)
 
     def _on_grid(self, masks: torch.Tensor, padded_hw: tuple[int, int]) -> torch.Tensor:
-        """Return the part of the masks over the working grid; masks of a fixed size (SAM) cover it from the top left."""
+        """Return the part of the masks over the working grid; masks of a fixed size (SAM) cover it from top left."""
         sides, (height, width) = tuple(masks.shape[-2:]), padded_hw
         covers = sides == self._fixed_hw and max(sides) == max(padded_hw) and sides[0] >= height and sides[1] >= width
         if sides != (height, width) and not covers:
-            raise ModelError(f"decoder '{self._spec.name}': expected masks of {(height, width)} (the working grid), got "
-                             f"{sides}; use the encoder and decoder of one model")
+            raise ModelError(f"decoder '{self._spec.name}': expected masks of {(height, width)} (the working grid), "
+                             f"got {sides}; use the encoder and decoder of one model")
         return masks[..., :height, :width]

@@ -3,8 +3,8 @@
 Containment asks how much of a mask lies under better chosen ones together, which no table of pairs tells, so the host
 cannot decide it without the masks; and a loop over K masks is K small steps that wait for one another. Instead all
 masks are judged at once against the choice of the round before. The fate of a mask depends on better ones alone, so
-round n settles every mask whose fate hangs on a chain of fewer than n others, and a round that changes nothing has found
-the greedy choice itself.
+round n settles every mask whose fate hangs on a chain of fewer than n others, and a round that changes nothing has
+found the greedy choice itself.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class DevicePainter(nn.Module):
         return tuple((int(left[x0]), int(top[y0]), int(right[x1]), int(bottom[y1])) for x0, y0, x1, y1 in boxes)
 
     def _claims(self, logits: torch.Tensor, boxes: torch.Tensor, guide: Guide | None) -> torch.Tensor:
-        """Return float32[B, n, H, W], the capped logits at native size, 0 outside the windows that the host looks at."""
+        """Return float32[B, n, H, W], the capped logits at native size, 0 outside the windows the host looks at."""
         window = self._windows(boxes)
         claims = F.interpolate(logits, size=self.grid.native_hw, mode="bilinear", align_corners=False)
         if guide is not None:
@@ -99,7 +99,7 @@ def make_painter(config: SelectionConfig, grid: Grid) -> DevicePainter:
 
 
 def native_bounds(grid: Grid, axis: int, margin: int) -> np.ndarray:
-    """Return int64[2, side + 1]: where the native window begins and ends for a box that begins or ends at a working column.
+    """Return int64[2, side + 1]: where the native window begins and ends for a box that does so at a working column.
 
     Args:
         axis: 0 for columns, 1 for rows.

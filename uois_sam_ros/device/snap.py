@@ -26,7 +26,7 @@ class Guide:
     Attributes:
         color: float32[B, 3, H, W] in [0, 1], blurred.
         small, mean: float32[B, 3, a, b], the colour and its mean in the window.
-        inverse: float32[B, 6, a, b], the inverse of (colour covariance + epsilon I), its entries in the order of ``PAIRS``.
+        inverse: float32[B, 6, a, b], the inverse of (colour covariance + epsilon I), in the order of ``PAIRS``.
     """
 
     color: torch.Tensor

@@ -1,4 +1,4 @@
-"""Double buffering: the next batch is uploaded and encoded while the one before is painted, downloaded and described."""
+"""Double buffering: a batch is uploaded and encoded while the one before is painted, downloaded and described."""
 
 from __future__ import annotations
 
