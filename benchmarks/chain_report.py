@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def print_report(result: dict[str, Any]) -> None:
     counts = result["counts"]
     print(f"\n{result['preset']}: heads trained on {counts['train']} frames, {counts['test']} test frames, "
           f"{result['plan']['seeds']} seeds; percent, mean over frames and seeds\n")
-    rows = [[row["rung"], *_scores(row), *_prompts(row), _interval(row.get("gain")), _seeds(row)]
+    rows = [[row["rung"], *_scores(row), *_prompts(row), interval(row.get("gain")), _seeds(row)]
             for row in result["ladder"]]
     print(format_table(("rung", "F", "bF", "%75", "prompts", "P", "R", "F gained [95 %]", "F of each seed"), rows))
     print()
@@ -97,13 +98,37 @@ def print_report(result: dict[str, Any]) -> None:
     if choice["prompts"]:
         rows.append([f"prompts of HPG, {choice['prompts']['frames']} frames", *(
             f"{choice['prompts'][key]:.1f}" for key in ("decoder", "refined", "oracle")),
-            f"{100 * choice['prompts']['gap_closed']:.0f} %", _interval(choice["prompts"]["gain"])])
+            f"{100 * choice['prompts']['gap_closed']:.0f} %", interval(choice["prompts"]["gain"])])
     head = ("mean IoU of the chosen mask", "decoder's score", "HDNet", "oracle", "gap closed", "gain [95 %]")
     print(format_table(head, rows))
     print()
     rows = [[row["heads"] + (" %" if row["heads"].isdigit() else ""), *_scores(row), f"{row['choice_on_clicks']:.1f}",
-             _interval(row["against_all"]), _seeds(row)] for row in (*result["fractions"], *result["controls"])]
+             interval(row["against_all"]), _seeds(row)] for row in (*result["fractions"], *result["controls"])]
     print(format_table(("trained on", "F", "bF", "%75", "choice IoU", "F against all [95 %]", "F of each seed"), rows))
+
+
+def plot_fractions(result: dict[str, Any], path: Path) -> None:
+    """Draw overlap F over the share of the training frames: each seed, their mean, and the paper's 2 F below all."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [(int(row["heads"]), row) for row in result["fractions"]]
+    figure, axis = pyplot.subplots(figsize=(4.2, 2.8))
+    axis.plot([percent for percent, _ in rows], [row["f"] for _, row in rows], linewidth=1, label="mean")
+    for percent, row in rows:
+        axis.plot([percent] * len(row["f_of_seeds"]), row["f_of_seeds"], ".", color="0.4")
+    axis.axhline(rows[-1][1]["f"] - 2, linewidth=1, linestyle=":", color="0.4", label="2 F below all")
+    axis.set_xscale("log")
+    axis.set_xticks([percent for percent, _ in rows], [f"{percent} %" for percent, _ in rows])
+    axis.set_xlabel(f"of {result['counts']['train']} training frames", fontsize=8)
+    axis.set_ylabel(f"overlap F, {result['counts']['test']} test frames", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def _scores(row: dict[str, Any]) -> list[str]:
@@ -121,5 +146,6 @@ def _seeds(row: dict[str, Any]) -> str:
     return " ".join(f"{value:.1f}" for value in row["f_of_seeds"])
 
 
-def _interval(gain: dict[str, float] | None) -> str:
+def interval(gain: dict[str, float] | None) -> str:
+    """Return a difference with its interval; nothing for ``None``."""
     return f"{gain['mean']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]" if gain else ""

@@ -48,7 +48,7 @@ class Runner:
 
     def __init__(self, data: str, out: Path, weights: Path, chain: Chain, frames: int, epochs: int) -> None:
         self.out, self.chain = out, chain
-        schedule = FitConfig(epochs=epochs, drop_every=max(1, epochs // 3), batch=8, amp=True, save_minutes=60)
+        schedule = FitConfig(epochs=epochs, drop_every=max(1, epochs // 3), batch=4, amp=True, save_minutes=60)
         self._hpg = HpgConfig(schedule, width=TINY_WIDTHS[0], widths=TINY_WIDTHS[1:])
         self._hdnet = HdnetConfig(replace(schedule, batch=30, amp=False), ClickConfig())
         found = LabelledFrames(data)

@@ -13,6 +13,7 @@ shuffled labels. Gains are paired over test frames (each frame's mean over the s
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from chain_report import print_report, summarise
+from chain_report import plot_fractions, print_report, summarise
 from chain_runs import Heads, Runner, load_networks
 
 from uois_sam_ros.config import SegmenterConfig, preset, update
@@ -32,6 +33,7 @@ from uois_sam_ros.replay.output import write_json
 from uois_sam_ros.replay.sources import Sample, open_input
 from uois_sam_ros.replay.stage_metrics import score_selection
 from uois_sam_ros.training.backbones import Chain, chain_of
+from uois_sam_ros.training.checkpoint import load_checkpoint
 from uois_sam_ros.training.standins import StandinConfig, train_standins
 
 
@@ -42,20 +44,23 @@ class Plan:
     Attributes:
         frames, test_frames: to train and validate heads on; to score.
         epochs: of both heads; the rate falls by ten every third of them, as in the paper's 30.
+        seeds, control_seeds: of the heads, and of the two controls.
         standin_views: what the stand-ins see.
         grid_side: of the first rung; SAM's own is 32, whose prompts would take a minute a frame on one core.
     """
 
-    frames: int = 240
-    test_frames: int = 32
-    epochs: int = 12
+    frames: int = 160
+    test_frames: int = 20
+    epochs: int = 18
     seeds: int = 3
+    control_seeds: int = 1
     percents: tuple[int, ...] = (1, 10, 100)
-    standin_views: int = 5000
-    grid_side: int = 12
+    standin_views: int = 2000
+    grid_side: int = 10
 
 
-QUICK = Plan(frames=10, test_frames=3, epochs=2, seeds=2, percents=(50, 100), standin_views=8, grid_side=4)
+QUICK = Plan(frames=10, test_frames=3, epochs=2, seeds=2, control_seeds=2, percents=(50, 100), standin_views=8,
+             grid_side=4)
 #: Depth's terms, one rung each; the weight of foreground in a score is no such term.
 DEPTH = {"prompting": {"depth_prior": 1.0}, "rescoring": {"depth_weight": 0.5},
          "selection": {"plane_veto": True, "min_size_m": 0.004, "max_size_m": 0.8}}
@@ -72,6 +77,7 @@ def main() -> None:
                         help="the paper's 0.48 is for SAM's masks; the stand-in's are worse (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few views and frames: does everything run?")
     parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--plot", type=Path, help="draw the curve over the share of the data here, a PNG")
     args = parser.parse_args()
     plan = QUICK if args.quick else Plan()
     torch.set_num_threads(1)
@@ -79,20 +85,30 @@ def main() -> None:
     weights = args.weights or make_standins(args, plan, chain.prompts_from.startswith("dinov2_"))
     runner = Runner(args.train, args.out, weights, chain, plan.frames, plan.epochs)
     heads = train_heads(runner, plan)
-    config = update(preset(args.preset), {"selection": {"score_threshold": args.score_threshold},
-                                          "prompting": {"grid_side": plan.grid_side},
-                                          "runtime": {"backend": "torch", "threads": 1}})
-    samples = [sample for sample in open_input(args.test) if sample.truth is not None]
-    picked = np.linspace(0, len(samples) - 1, min(plan.test_frames, len(samples))).round().astype(int)
-    frames = [score_one(samples[index], config, heads, weights, chain) for index in picked]
+    config = chain_config(args.preset, args.score_threshold, plan.grid_side)
+    frames = score_frames(args, plan, config, heads, weights, chain)
     result = {"command": shlex.join(["python", "benchmarks/paper_chain.py", *sys.argv[1:]]), "machine": describe(),
-              "preset": args.preset, "plan": asdict(plan), "counts": {"train": len(runner.train), "test": len(frames),
-                                                                      "validation": len(runner.valid)},
+              "preset": args.preset, "plan": asdict(plan), "standins_saw": standin_views(weights),
+              "counts": {"train": len(runner.train), "test": len(frames), "validation": len(runner.valid)},
               **summarise(frames, plan.percents, {name: pair.quality for name, pair in heads.items()}),
               "frames": frames}
     print_report(result)
     if args.json:
         write_json(args.json, result)
+    if args.plot:
+        plot_fractions(result, args.plot)
+
+
+def standin_views(weights: Path) -> dict[str, float]:
+    """Return how many views the steps of the stand-ins' training saw, as far as their states are there."""
+    states = (weights / f"{name}.state" for name in ("sam_dense", "sam_prompts", "dinov2_dense"))
+    return {path.stem: load_checkpoint(path)["history"][-1]["samples"] for path in states if path.exists()}
+
+
+def chain_config(name: str, score_threshold: float, grid_side: int) -> SegmenterConfig:
+    """Return a preset as it is scored here."""
+    return update(preset(name), {"selection": {"score_threshold": score_threshold},
+                                 "prompting": {"grid_side": grid_side}, "runtime": {"backend": "torch", "threads": 1}})
 
 
 def make_standins(args: argparse.Namespace, plan: Plan, dinov2: bool) -> Path:
@@ -107,11 +123,26 @@ def train_heads(runner: Runner, plan: Plan) -> dict[str, Heads]:
     """Train every pair of heads, named "<percent>/<seed>" or "<control>/<seed>"."""
     seeds = range(plan.seeds)
     heads = {f"{percent}/{seed}": runner.heads(percent, seed) for seed in seeds for percent in plan.percents}
-    for seed in seeds:
+    for seed in range(plan.control_seeds):
         whole = heads[f"{max(plan.percents)}/{seed}"]
         heads[f"shuffled iou/{seed}"] = replace(whole, **runner.hdnet(100, seed, shuffled=True))
         heads[f"shuffled labels/{seed}"] = replace(whole, hpg=runner.hpg(100, seed, shuffled=True))
     return heads
+
+
+def score_frames(args: argparse.Namespace, plan: Plan, config: SegmenterConfig, heads: dict[str, Heads], weights: Path,
+                 chain: Chain) -> list[dict[str, Any]]:
+    """Score the test frames in an order of their own; go on where an earlier call was stopped."""
+    samples = [sample for sample in open_input(args.test) if sample.truth is not None]
+    order = np.random.default_rng(0).permutation(len(samples))[:plan.test_frames]
+    path, key = args.out / "frames.json", repr((args.test, args.preset, replace(plan, test_frames=0), config))
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    frames = kept["frames"][:len(order)] if kept.get("key") == key else []
+    for index in order[len(frames):]:
+        frames.append(score_one(samples[index], config, heads, weights, chain))
+        write_json(path, {"key": key, "frames": frames})
+        print(f"scored {len(frames)}/{len(order)} test frames", flush=True)
+    return frames
 
 
 def score_one(sample: Sample, config: SegmenterConfig, heads: dict[str, Heads], weights: Path,

@@ -25,9 +25,10 @@ def ran(tmp_path_factory) -> dict:
     shards = str(write_block_shards(folder / "shards"))
     run = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "paper_chain.py", "--train", shards, "--test", shards, "--out",
-         folder / "out", "--quick", "--json", folder / "chain.json"],
+         folder / "out", "--quick", "--json", folder / "chain.json", "--plot", folder / "chain.png"],
         capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert run.returncode == 0, run.stderr[-3000:]
+    assert (folder / "chain.png").stat().st_size > 2000
     return {**json.loads((folder / "chain.json").read_text()), "text": run.stdout}
 
 
