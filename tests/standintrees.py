@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from datasettrees import save
+from datasettrees import coco_json, save
 from tabletop import tabletop
+
+from uois_sam_ros.datasets.rle import encode_mask
 
 SIZE = {"height": 120, "width": 160}
 
@@ -37,6 +39,23 @@ def write_osd(root: Path, frames: int = 2) -> Path:
     """Frames of both parts."""
     for k in range(frames):
         write_triple(root, ("image_color", "disparity", "annotation"), f"{'test' if k % 2 else 'learn'}{k}", k)
+    return root
+
+
+def write_uoais_sim(root: Path, frames: int = 12) -> Path:
+    """Frames of the training split."""
+    images, found = [], []
+    for k in range(frames):
+        color, depth, label = scene(k)
+        names = [f"tabletop/{kind}/{k:06d}.png" for kind in ("color", "depth")]
+        for name, image in zip(names, (color, depth)):
+            save(root / "train" / name, image)
+        images.append({"id": k, "file_name": names[0], "depth_file_name": names[1], **SIZE})
+        for value in np.unique(label[label > 0]).tolist():
+            mask = encode_mask(label == value)
+            found.append({"id": len(found) + 1, "image_id": k, "category_id": 1, "iscrowd": 0, "segmentation": mask,
+                          "visible_mask": mask})
+    coco_json(root / "annotations/coco_anns_uoais_sim_train.json", images, found)
     return root
 
 

@@ -1,13 +1,15 @@
-"""docs/reproduce.md is followed step by step on stand-in trees, with what the package ships in place of SAM."""
+"""docs/reproduce.md is followed step by step on stand-in trees: with what the package ships, and with small stand-ins
+for SAM and DINOv2 whose heads are trained on the way."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from standintrees import write_housecat6d, write_ocid, write_osd, write_phocal
+from standintrees import write_housecat6d, write_ocid, write_osd, write_phocal, write_uoais_sim
 
 from uois_sam_ros.cli import build_parser, main
 from uois_sam_ros.replay.reproduce.tables import TABLES
@@ -67,6 +69,47 @@ def test_the_steps_on_stand_ins(tmp_path, monkeypatch, capsys):
     for text in ("run.json", "ocid.jsonl", "phocal/sequence_1/000000_label.png", "phocal/sequence_1/000000.json"):
         assert (runs.parent / text).exists(), "what the page lists is there"
     assert main(["gallery", "osd:data/OSD-0.2-depth", "--labels", str(runs.parent / "osd"), "--out", "kept.html"]) == 0
+
+
+#: The page's words -> what a test has in their place.
+SMALL = {"paper": "paper-tiny", "cuda": "cpu", "weights/sam_vit_l_0b3195.pth": "weights/sam_tiny.pth",
+         "weights/dinov2_vits14_pretrain.pth": "weights/dinov2_tiny.pth"}
+
+
+def test_training_export_and_tables_on_stand_ins(tmp_path, monkeypatch, capsys):
+    """Steps 2 and 3 as they are written but for the networks' size; the official files are not fetched."""
+    pytest.importorskip("torch", reason="training needs the train extra")
+    pytest.importorskip("onnxscript", reason="export needs the train extra")
+    from tinynets import write_tiny_checkpoints
+
+    monkeypatch.chdir(tmp_path)
+    write_uoais_sim(tmp_path / "data/UOAIS-Sim")
+    write_ocid(tmp_path / "data/OCID-dataset", frames=1)
+    write_osd(tmp_path / "data/OSD-0.2-depth", frames=1)
+    write_phocal(tmp_path / "data/PhoCAL")
+    write_housecat6d(tmp_path / "data/HouseCat6D")
+    write_tiny_checkpoints(tmp_path / "weights")
+    (tmp_path / "small.yaml").write_text("preset: paper-tiny\nprompting: {grid_side: 3}\n")
+    ran = []
+    for line in COMMANDS:
+        arguments = [SMALL.get(word, word) for word in shlex.split(line)[1:]]
+        if arguments[0] not in ("train", "export", "reproduce") or "compact" in arguments:
+            continue
+        if arguments[0] == "train":
+            arguments += ["--epochs", "1", "--threads", "1", "--workers", "0"]
+        if arguments[0] == "reproduce":
+            arguments += ["--config", "small.yaml"]
+        assert main(arguments) == 0, (line, capsys.readouterr().err)
+        ran.append(arguments[1])
+        if arguments[0] == "export":  # the same step with another --fraction, as the page says
+            for name in ("p1", "p100"):
+                (tmp_path / "models" / name).symlink_to(tmp_path / "models/p10")
+    assert ran == ["hpg", "hdnet", "--preset", "table2", "table3", "table4", "table5"]
+    shown = capsys.readouterr().out
+    assert shown.count("1 frames to train on, 1 to validate with") == 2, "a tenth of the frames that do not validate"
+    assert shown.count("this run: small") == 4 and "+ HDNet" in shown
+    (run,) = {json.loads(path.read_text())["preset"] for path in (tmp_path / "reproduction/runs").glob("*/run.json")}
+    assert run == "small"
 
 
 def test_tables_of_the_page():
