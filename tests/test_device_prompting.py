@@ -36,9 +36,8 @@ def maps(seed: int, hw=(64, 80)) -> dict[str, np.ndarray]:
 
 
 def on_device(cameras: list[dict[str, np.ndarray]], geometry=None, device="cpu", grid=GRID) -> DeviceFeatures:
-    names = cameras[0]
-    return DeviceFeatures(grid, {name: torch.from_numpy(np.stack([camera[name] for camera in cameras]))[:, None].to(device)
-                                 for name in names}, geometry)
+    stacked = {name: torch.from_numpy(np.stack([camera[name] for camera in cameras]))[:, None] for name in cameras[0]}
+    return DeviceFeatures(grid, {name: values.to(device) for name, values in stacked.items()}, geometry)
 
 
 def on_host(camera: dict[str, np.ndarray], geometry=None, grid=GRID) -> Features:
@@ -157,7 +156,8 @@ def test_depth_prior():
     host = Geometry(points, valid, points, height_m, plane)
     stack = lambda values: torch.from_numpy(np.stack([values] * 2))  # noqa: E731
     device = DeviceGeometry(stack(points), stack(valid), stack(points), stack(height_m),
-                            torch.tensor([[0, 0, -1, 0.8]] * 2), torch.tensor([True, False]), torch.tensor([True, True]))
+                            torch.tensor([[0, 0, -1, 0.8]] * 2), torch.tensor([True, False]),
+                            torch.tensor([True, True]))
     config = PromptingConfig(depth_prior=1.5, coverage_points=0)
     prompts = DevicePrompter(config, GRID)(on_device([maps(0), maps(0)], device))
     weighed, plain = make_prompter(config)(on_host(maps(0), host)), make_prompter(config)(on_host(maps(0)))

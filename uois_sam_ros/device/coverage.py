@@ -1,8 +1,8 @@
-"""Cover points on the device: the deepest place of uncovered foreground, as often as configured; see ``prompting/hpg.py``.
+"""Cover points on the device: the deepest place of uncovered foreground, as often as configured; ``prompting/hpg.py``.
 
-A placed point closes a disc. The distance to a disc depends only on the offset from its centre, so it stands in a table,
-and the depth after a point is the smaller of the depth before it and the table around it: no second distance transform.
-"""
+A placed point closes a disc. The distance to a disc depends only on the offset from its centre, so it stands in a
+table, and the depth after a point is the smaller of the depth before it and the table around it: no second distance
+transform.
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Coverage(nn.Module):
         Returns:
             int64[B, count] raster cells and bool[B, count].
         """
-        closed = F.pad((foreground < self._threshold).float(), (1, 1, 1, 1), value=1.0) > 0  # the rim keeps points inside
+        # The rim keeps points inside.
+        closed = F.pad((foreground < self._threshold).float(), (1, 1, 1, 1), value=1.0) > 0
         depth = nearest_marked(closed, octagon)[1][:, 1:-1, 1:-1]
         to_points = torch.where(valid[..., None, None], self._to_discs(cells), torch.inf)
         depth = to_points.amin(dim=1).minimum(depth)

@@ -64,7 +64,7 @@ class DeviceEncoder(nn.Module):
 
     Args:
         config: working grid and depth mode.
-        networks: by name, those of ``config.encoders``; they take the inputs of their specs by position, for B pictures.
+        networks: by name, those of ``config.encoders``; they take the inputs of their specs by position, B pictures.
         native_hw: size of the pictures.
 
     Raises:
@@ -115,8 +115,9 @@ class DeviceEncoder(nn.Module):
 
     def _inputs(self, frame: DeviceFrame) -> FrameInputs:
         if frame.native_hw != self.with_depth.grid.native_hw:
-            raise FrameError(f"device frame: expected pictures of {self.with_depth.grid.native_hw} (rows, columns), got "
-                             f"{frame.native_hw}; build a DeviceEncoder for this size")
+            raise FrameError(f"device frame: expected pictures of {self.with_depth.grid.native_hw} (rows, columns), "
+                             f"got {frame.native_hw}; build a DeviceEncoder for this size")
         if frame.depth_m is None and self.config.depth == "require":
-            raise FrameError("device frame: expected depth (depth = require), got none; pass depth_m, or use depth = auto")
+            raise FrameError("device frame: expected depth (depth = require), got none; pass depth_m, or use "
+                             "depth = auto")
         return self.without_depth if frame.depth_m is None or self.config.depth == "off" else self.with_depth

@@ -37,7 +37,7 @@ class GeometryMaps(nn.Module):
         self.register_buffer("cols", torch.arange(width, dtype=torch.float32)[None, :], persistent=False)
 
     def forward(self, depth_m: torch.Tensor, intrinsics: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Derive geometry from float32[B, h, w] depth on the working grid and float32[B, 4] intrinsics of the pictures."""
+        """Derive geometry from working-grid depth float32[B, h, w] and the pictures' intrinsics float32[B, 4]."""
         valid = (depth_m > MIN_DEPTH_M) & (depth_m <= self._max_depth_m)
         usable = valid.sum(dim=(1, 2)) >= self._enough
         filled = fill_holes(depth_m, valid)

@@ -1,4 +1,4 @@
-"""What each kind of network reads, made on the device; ``encoding/kinds.py`` and ``transform.rgbd_input`` for B cameras.
+"""What each kind of network reads, made on the device: ``encoding/kinds.py``, ``transform.rgbd_input``, B cameras.
 
 ``make`` builds the input from the native picture, its working-grid version and geometry; ``place`` brings a map to the
 working grid as the host's kind does.
@@ -13,7 +13,8 @@ from torch import nn
 from ..config import EncodingConfig
 from ..encoding.kinds import IMAGENET_MEAN, IMAGENET_STD, SAM_MEAN, SAM_STD, longest_side_hw
 from ..encoding.transform import RELIEF_PX
-from ..models.spec import DINOV2_HW, SAM_CELL
+from ..errors import FrameError
+from ..models.spec import CUT, CUT_ROWS, DINOV2_HW, SAM_CELL
 from ..types import Grid
 from .geometry import MIN_DEPTH_M
 from .median import masked_median
@@ -50,14 +51,24 @@ class RgbdInput(nn.Module):
 
 
 class SamInput(nn.Module):
-    """Native colour with its long side at the encoder's size, normalised, zeros right and below."""
+    """Native colour with its long side at the encoder's size, normalised, zeros right and below.
+
+    Attributes:
+        rows: of the square that the encoder sees, as a fraction (above, below).
+    """
+
+    rows = (1, 1)
 
     def __init__(self, grid: Grid, config: EncodingConfig) -> None:
         super().__init__()
         self._grid = grid
         side = SAM_CELL * max(grid.padded_hw)
-        hw = longest_side_hw(grid.native_hw, side)
-        self._padding = (0, side - hw[1], 0, side - hw[0])
+        hw, seen = longest_side_hw(grid.native_hw, side), side * self.rows[0] // self.rows[1]
+        if hw[0] > seen:
+            raise FrameError(f"device frame: expected pictures at most {self.rows[0]}/{self.rows[1]} as high as wide, "
+                             f"because SAM was cut to that, got {grid.native_hw[1]}x{grid.native_hw[0]}; use the "
+                             f"preset without -{CUT.strip('_')}")
+        self._padding = (0, side - hw[1], 0, seen - hw[0])
         self.resize = PillowResize(grid.native_hw, hw)
         _hold_colors(self, SAM_MEAN, SAM_STD)
 
@@ -68,6 +79,12 @@ class SamInput(nn.Module):
         side = max(self._grid.padded_hw)
         height, width = (padded * values.shape[-1] // side for padded in self._grid.padded_hw)
         return values[..., :height, :width]
+
+
+class SamCutInput(SamInput):
+    """As ``SamInput``, for an encoder that sees the upper part of the square only."""
+
+    rows = CUT_ROWS
 
 
 class Dinov2Input(nn.Module):
@@ -93,7 +110,7 @@ class Dinov2Input(nn.Module):
 
 
 #: ``ModelSpec.input_kind`` -> its module.
-DEVICE_INPUTS = {"rgbd": RgbdInput, "sam": SamInput, "dinov2": Dinov2Input}
+DEVICE_INPUTS = {"rgbd": RgbdInput, "sam": SamInput, f"sam{CUT}": SamCutInput, "dinov2": Dinov2Input}
 
 
 def _local_mean(values: torch.Tensor) -> torch.Tensor:

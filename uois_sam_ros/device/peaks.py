@@ -32,7 +32,7 @@ def best_first(scores: torch.Tensor, valid: torch.Tensor, count: int) -> torch.T
 
 
 def thin_by_distance(points: torch.Tensor, valid: torch.Tensor, min_distance: float) -> torch.Tensor:
-    """Keep, from the front, the valid points float32[B, N, 2] not closer than ``min_distance`` to a kept one; bool[B, N].
+    """Keep, from the front, valid points float32[B, N, 2] not closer than ``min_distance`` to a kept one; bool[B, N].
 
     All points are judged at once by the verdicts of the round before; those settle from the front.
     """

@@ -178,7 +178,7 @@ class Cells:
 
 
 def with_depth_prior(foreground: torch.Tensor, geometry: DeviceGeometry | None, power: float) -> torch.Tensor:
-    """Return float32[B, a, b] foreground, weighed by height above the plane as ``prompting/maps.read_foreground`` does."""
+    """Return float32[B, a, b] foreground, weighed by height above the plane as ``maps.read_foreground`` does."""
     if power == 0 or geometry is None:
         return foreground
     tolerance = PLANE_TOLERANCE_M * (geometry.points_m[..., 2] ** 2).clamp(min=1)

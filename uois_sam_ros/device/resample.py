@@ -1,4 +1,4 @@
-"""Resizing on the device: the host's own weights, gathered tap by tap, so that no reduced-precision product is involved.
+"""Resizing on the device: the host's own weights, gathered tap by tap, without products that a GPU may round.
 
 ``PillowResize`` gives the numbers of ``encoding/resample.py`` bit by bit. ``GridColor`` gives those of
 ``encoding/transform.resize_color`` up to one grey level, where a float sum lands on the other side of a half.
