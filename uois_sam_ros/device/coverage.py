@@ -3,6 +3,7 @@
 A placed point closes a disc. The distance to a disc depends only on the offset from its centre, so it stands in a
 table, and the depth after a point is the smaller of the depth before it and the table around it: no second distance
 transform.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The frozen types between the device stages: those of ``types.py`` as torch tensors, B cameras at once.
 
 All B pictures have one size. Sizes never depend on what is seen: where the host has N things, the device has K places
-and ``valid`` says which are taken, so nothing waits for the GPU to tell a count. Frames, conventions and units are those
-of ``types.py``; all tensors of one object lie on one device.
+and ``valid`` says which are taken, so nothing waits for the GPU to tell a count. Frames, conventions and units are
+those of ``types.py``; all tensors of one object lie on one device.
 """
 
 from __future__ import annotations
