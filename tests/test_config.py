@@ -126,3 +126,19 @@ def test_odd_yaml_is_refused(tmp_path, content, words):
     (tmp_path / "odd.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         load_config(tmp_path / "odd.yaml")
+
+
+def test_sam_without_padding_is_the_same_preset_with_other_networks():
+    cut = preset("paper-b-4x3")
+    assert cut.encoding.encoders == ("sam_vit_b_4x3_encoder", "dinov2_vits14_encoder", "dinov2_vits14_hpg")
+    assert cut.decoding.decoder == "sam_vit_b_4x3_decoder" and cut.rescoring.rescorer == "sam_vit_b_hdnet"
+    back = {"encoding": {"encoders": preset("paper-b").encoding.encoders}, "decoding": {"decoder": "sam_vit_b_decoder"}}
+    assert update(cut, back) == preset("paper-b")
+
+
+@pytest.mark.parametrize("name, message", [
+    ("shared-4x3", "prompts come from another network with -4x3, got sam_vit_l_hpg; use paper"),
+    ("compact-4x3", "got 'compact-4x3'"), ("-4x3", "got '-4x3'")])
+def test_presets_that_cannot_do_without_padding(name, message):
+    with pytest.raises(ConfigError, match=message):
+        preset(name)

@@ -11,7 +11,7 @@ from uois_sam_ros.config import EncodingConfig
 from uois_sam_ros.encoding.kinds import INPUT_KINDS, longest_side_hw
 from uois_sam_ros.encoding.resample import resize_antialiased
 from uois_sam_ros.encoding.transform import working_grid
-from uois_sam_ros.errors import ConfigError
+from uois_sam_ros.errors import ConfigError, FrameError
 from uois_sam_ros.models.spec import model_spec
 from uois_sam_ros.prompting.maps import cell_size, cells_to_points, unpadded
 from uois_sam_ros.prompting.peaks import find_peaks
@@ -77,6 +77,19 @@ def test_sam_maps_are_cut():
     grid = working_grid((427, 640), SAM_GRID)
     assert grid.padded_hw == (172, 256)
     assert place(values, grid).shape == (1, 1, 43, 64)
+
+
+def test_sam_without_padding():
+    """The upper part of the padded input; a picture that does not fit is refused."""
+    for native in ((480, 640), (720, 1280)):
+        frame, grid = picture(native), working_grid(native, SAM_GRID)
+        image = INPUT_KINDS["sam_4x3"].build(frame, grid, None, None)
+        assert image.shape == (1, 3, 768, 1024)
+        np.testing.assert_array_equal(image, INPUT_KINDS["sam"].build(frame, grid, None, None)[:, :, :768])
+    values = np.arange(48 * 64, dtype=np.float32).reshape(1, 1, 48, 64)
+    np.testing.assert_array_equal(INPUT_KINDS["sam_4x3"].place(values, grid), values[..., :36, :])
+    with pytest.raises(FrameError, match="at most 3/4 as high as it is wide, because SAM was cut to that, got 480x640"):
+        INPUT_KINDS["sam_4x3"].build(picture((640, 480)), working_grid((640, 480), SAM_GRID), None, None)
 
 
 @pytest.mark.parametrize("changes", [{"short_side": 240}, {"short_side": 320, "long_side": 320}])

@@ -206,6 +206,8 @@ class SegmenterConfig:
 
 
 PRESETS: dict[str, SegmenterConfig] = {}
+#: Ending of the names of presets whose SAM does not compute the empty rest of its square; pictures of 4:3 or wider.
+UNPADDED = "-4x3"
 
 
 def register_preset(name: str, config: SegmenterConfig) -> None:
@@ -216,9 +218,14 @@ def register_preset(name: str, config: SegmenterConfig) -> None:
 def preset(name: str) -> SegmenterConfig:
     """Return the preset called ``name``.
 
+    A preset with SAM and another network's prompts is also there with ``UNPADDED`` behind its name.
+
     Raises:
         ConfigError: unknown name; the message lists the known ones.
     """
+    base = PRESETS.get(name.removesuffix(UNPADDED))
+    if name.endswith(UNPADDED) and base is not None and base.decoding.decoder.startswith("sam_"):
+        return _without_padding(base)
     if name not in PRESETS:
         raise ConfigError(
             f"preset: expected one of {', '.join(sorted(PRESETS))}, got '{name}'{_did_you_mean(name, PRESETS)}"
@@ -325,6 +332,17 @@ def _paper(sam: str, hpg: str, *, backbone: str = "", side: int = 256) -> Segmen
         "selection": {"score_threshold": 0.48, "nms_iou": 0.3, "containment": 1, "min_area": 0, "max_area": 0.13,
                       "min_size_m": 0, "max_size_m": 10, "plane_veto": False, "edge_radius_px": 0},
     })
+
+
+def _without_padding(config: SegmenterConfig) -> SegmenterConfig:
+    cut = UNPADDED.replace("-", "_")
+    encoder, *others = config.encoding.encoders
+    if any(name.startswith("sam_") for name in others):
+        raise ConfigError(f"preset: expected one whose prompts come from another network with {UNPADDED}, got "
+                          f"{', '.join(others)}; use paper, paper-b or paper-h")
+    return update(config, {
+        "encoding": {"encoders": [encoder.replace("_encoder", f"{cut}_encoder"), *others]},
+        "decoding": {"decoder": config.decoding.decoder.replace("_decoder", f"{cut}_decoder")}})
 
 
 def _dinov2(sam: str, variant: str = "vits14", side: int = 256) -> SegmenterConfig:

@@ -15,13 +15,15 @@ class Decoder:
     """Features + Prompts -> MaskSet.
 
     The model's spec names its inputs: ``points`` are the prompts, every other name is a feature map. Its masks are
-    those of the working grid; a decoder of fixed square masks (SAM) covers the grid from the top left, and what lies
+    those of the working grid; a decoder of masks of a fixed size (SAM) covers the grid from the top left, and what lies
     beyond the grid is padding.
     """
 
     def __init__(self, config: DecodingConfig, model: Model) -> None:
         self._batch = config.batch
         self._model = model
+        (masks,) = (tensor for tensor in model.spec.outputs if tensor.name == MASKS.name)
+        self._fixed_hw = masks.dims[-2:]  # names where the size follows the grid
 
     def __call__(self, features: Features, prompts: Prompts) -> MaskSet:
         """Decode every prompt; without prompts the model does not run.
@@ -51,7 +53,8 @@ class Decoder:
         """Return the part of the masks over the working grid, without a copy."""
         sides = masks.shape[-2:]
         square = sides == (max(padded_hw), max(padded_hw))
-        if sides != padded_hw and not square:
+        covers = sides == self._fixed_hw and max(sides) == max(padded_hw) and sides[0] >= padded_hw[0]
+        if sides != padded_hw and not square and not covers:
             raise ModelError(
                 f"decoder '{self._model.spec.name}': expected masks of {padded_hw} "
                 f"(the working grid), got {sides}; export the decoder again")

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from ..config import EncodingConfig
-from ..errors import ConfigError
-from ..models.spec import DINOV2_HW, SAM_CELL, ModelSpec
+from ..errors import ConfigError, FrameError
+from ..models.spec import CUT, CUT_ROWS, DINOV2_HW, SAM_CELL, ModelSpec
 from ..types import Frame, Geometry, Grid
 from .resample import resize_antialiased
 from .transform import rgbd_input
@@ -59,18 +59,29 @@ class Sam:
 
     The working grid is SAM's own mask grid: a quarter of that size, so masks need no resampling. Where a side of the
     resized picture is no multiple of 4, the grid rounds it to whole mask pixels: at most half of one at the far edge.
+
+    Args:
+        rows: of the square that the encoder sees, as a fraction (above, below).
     """
+
+    def __init__(self, rows: tuple[int, int] = (1, 1)) -> None:
+        self._rows = rows
 
     def build(self, frame: Frame, grid: Grid, color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
         side = SAM_CELL * max(grid.padded_hw)
         height, width = longest_side_hw((frame.height, frame.width), side)
+        rows = side * self._rows[0] // self._rows[1]
+        if height > rows:
+            raise FrameError(f"{frame.name}: expected a picture at most {self._rows[0]}/{self._rows[1]} as high as it "
+                             f"is wide, because SAM was cut to that, got {frame.width}x{frame.height}; use the preset "
+                             f"without -{CUT.strip('_')}")
         picture = resize_antialiased(frame.color, (height, width)).astype(np.float32)
-        image = np.zeros((1, 3, side, side), dtype=np.float32)
+        image = np.zeros((1, 3, rows, side), dtype=np.float32)
         image[0, :, :height, :width] = ((picture - SAM_MEAN) / SAM_STD).transpose(2, 0, 1)
         return image
 
     def place(self, values: np.ndarray, grid: Grid) -> np.ndarray:
-        """Cut the part over the working grid from a map over the padded square."""
+        """Cut the part over the working grid from a map over the padded square or its upper part."""
         side = max(grid.padded_hw)
         height, width = (padded * values.shape[-1] // side for padded in grid.padded_hw)
         return values[..., :height, :width]
@@ -105,7 +116,8 @@ class Dinov2:
 
 
 #: ``ModelSpec.input_kind`` -> kind.
-INPUT_KINDS: dict[str, InputKind] = {"rgbd": Rgbd(), "sam": Sam(), "dinov2": Dinov2()}
+INPUT_KINDS: dict[str, InputKind] = {"rgbd": Rgbd(), "sam": Sam(), f"sam{CUT}": Sam(CUT_ROWS),
+                                     "dinov2": Dinov2()}
 
 
 def longest_side_hw(native_hw: tuple[int, int], side: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from torch import nn
 
 from ..errors import BackendError, ModelError
 from .checkpoint_file import SAM_NAMES, check_state, read_checkpoint
-from .spec import SAM_CELL, SAM_SIZES
+from .spec import CUT, SAM_CELL, SAM_SIZES, sam_input_hw
 
 PACKAGE = "segment_anything"
 #: SAM's patch side in pixels, and the width of its embedding and tokens.
@@ -72,11 +72,13 @@ def build_sam(variant: str) -> nn.Module:
     """Return the package's ``Sam`` with fresh weights.
 
     Args:
-        variant: vit_b, vit_l, vit_h, or tiny, our own stand-in.
+        variant: vit_b, vit_l, vit_h, or tiny, our own stand-in; with ``CUT`` behind it, see ``cut``.
 
     Raises:
         ModelError: unknown variant. BackendError: the package is not installed.
     """
+    if variant.endswith(CUT):
+        return cut(build_sam(variant.removesuffix(CUT)), variant)
     if variant not in SHAPES:
         raise ModelError(f"SAM: expected one of {', '.join(SHAPES)}, got '{variant}'")
     classes, shape, side = sam_classes(), SHAPES[variant], SAM_SIZES[variant]
@@ -100,6 +102,8 @@ def load_sam(path: str | Path, variant: str) -> nn.Module:
         ModelError: unreadable file, another variant or network, missing or unexpected tensors.
         BackendError: the package is not installed.
     """
+    if variant.endswith(CUT):
+        return cut(load_sam(path, variant.removesuffix(CUT)), variant)
     with torch.device("meta"):  # no time or memory for weights that are replaced at once
         sam = build_sam(variant)
     state = read_checkpoint(path)
@@ -108,6 +112,25 @@ def load_sam(path: str | Path, variant: str) -> nn.Module:
     for name, values in (("pixel_mean", MEAN), ("pixel_std", STD)):  # not part of the checkpoint
         setattr(sam, name, torch.tensor(values).view(-1, 1, 1))
     return sam.eval()
+
+
+def cut(sam: Any, variant: str) -> Any:
+    """Make the image encoder of a ``Sam`` one for the upper part of its square, in place; return the ``Sam``.
+
+    The official modules then run on fewer rows: their position embeddings are cut, and of the relative positions of the
+    blocks that attend globally those that still occur are kept (SAM itself would stretch the table). The one difference
+    to SAM on the square: tokens of the empty rest no longer attend and are no longer attended to.
+    """
+    cells_hw = tuple(side // PATCH for side in sam_input_hw(variant))
+    encoder = sam.image_encoder
+    encoder.pos_embed = nn.Parameter(encoder.pos_embed[:, :cells_hw[0], :cells_hw[1]].clone())
+    for block in encoder.blocks:
+        if block.window_size == 0:
+            for name, cells in zip(("rel_pos_h", "rel_pos_w"), cells_hw):
+                table = getattr(block.attn, name)
+                beyond = (len(table) - (2 * cells - 1)) // 2
+                setattr(block.attn, name, nn.Parameter(table[beyond:len(table) - beyond].clone()))
+    return sam
 
 
 class SamPromptDecoder(nn.Module):
@@ -123,7 +146,8 @@ class SamPromptDecoder(nn.Module):
         self.position, self.point = prompts.pe_layer, prompts.point_embeddings[1]
         self.no_point, self.no_mask = prompts.not_a_point_embed, prompts.no_mask_embed
         self.mask_decoder = sam.mask_decoder
-        self.cells_hw, self.side = prompts.image_embedding_size, prompts.input_image_size[0]
+        self.square_hw, self.side = prompts.image_embedding_size, prompts.input_image_size[0]
+        self.cells_hw = tuple(sam.image_encoder.pos_embed.shape[1:3])
 
     def forward(self, image_embedding: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Decode M prompts on one image.
@@ -182,8 +206,8 @@ class SamPromptDecoder(nn.Module):
         return image_embedding + self.no_mask.weight.reshape(1, -1, 1, 1)
 
     def dense_position(self) -> torch.Tensor:
-        """Return the embedding [1, 256, e, e] of every cell's place."""
-        return self.position(self.cells_hw)[None]
+        """Return the embedding [1, 256, e, e] of every cell's place in SAM's square."""
+        return self.position(self.square_hw)[None, :, :self.cells_hw[0], :self.cells_hw[1]]
 
     def embed_points(self, points: torch.Tensor) -> torch.Tensor:
         """Return the sparse embedding [M, 2, 256]: the point, and the padding point that SAM adds where no box is.

@@ -86,6 +86,9 @@ COMPACT = (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)
 SAM_SIZES = {"vit_b": 1024, "vit_l": 1024, "vit_h": 1024, "tiny": 512}
 #: Pixels of SAM's input that a pixel of its masks, and so of the working grid, stands for.
 SAM_CELL = 4
+#: Ending of the names of networks that see of SAM's square no more than a 4:3 picture fills, and the share of its rows
+#: (above, below the line).
+CUT, CUT_ROWS = "_4x3", (3, 4)
 #: Names of DINOv2 backbones -> channels of their patch features.
 DINOV2_WIDTHS = {"vits14": 384, "tiny": 96}
 #: Pixels of DINOv2's input and their patches of 14x14 (h, w).
@@ -99,22 +102,34 @@ def _hpg(name: str, features: TensorSpec, input_kind: str, hw: tuple[int, int]) 
                      made_by=EXPORT)
 
 
+def sam_input_hw(variant: str) -> tuple[int, int]:
+    """Return the (h, w) of the input of a SAM variant, such as vit_l or vit_l_4x3."""
+    side = SAM_SIZES[variant.removesuffix(CUT)]
+    return (side * CUT_ROWS[0] // CUT_ROWS[1] if variant.endswith(CUT) else side, side)
+
+
 def sam_specs(variant: str) -> tuple[ModelSpec, ...]:
     """Return SAM's image encoder, the HPG on its embedding, its mask decoder and HDNet for one variant.
 
-    The decoder's points are on the working grid, which is the top left part of its masks.
+    The decoder's points are on the working grid, which is the top left part of its masks. A variant that ends in
+    ``CUT`` is an encoder and a decoder; HDNet's is that of the whole square.
     """
-    name, side = f"sam_{variant}", SAM_SIZES[variant]
-    masks_hw = (side // SAM_CELL, side // SAM_CELL)
-    embedding = TensorSpec("image_embedding", (1, 256, side // 16, side // 16))
+    name, (height, width) = f"sam_{variant}", sam_input_hw(variant)
+    masks_hw = (height // SAM_CELL, width // SAM_CELL)
+    embedding = TensorSpec("image_embedding", (1, 256, height // 16, width // 16))
     iou = TensorSpec(IOU.name, ("M", 4))
     tokens = (TensorSpec(MASK_TOKENS.name, ("M", 4, 256)), TensorSpec(IOU_TOKEN.name, ("M", 256)))
+    cut = variant.endswith(CUT)
+    encoder = ModelSpec(f"{name}_encoder", "encoder", (TensorSpec("image", (1, 3, height, width)),), (embedding,),
+                        f"sam{CUT}" if cut else "sam", stride=4, made_by=EXPORT)
+    decoder = ModelSpec(f"{name}_decoder", "decoder", (embedding, POINTS),
+                        (TensorSpec(MASKS.name, ("M", 4, *masks_hw)), iou, *tokens), made_by=EXPORT)
+    if cut:
+        return encoder, decoder
     return (
-        ModelSpec(f"{name}_encoder", "encoder", (TensorSpec("image", (1, 3, side, side)),), (embedding,), "sam",
-                  stride=4, made_by=EXPORT),
+        encoder,
         _hpg(f"{name}_hpg", embedding, "sam", masks_hw),
-        ModelSpec(f"{name}_decoder", "decoder", (embedding, POINTS),
-                  (TensorSpec(MASKS.name, ("M", 4, *masks_hw)), iou, *tokens), made_by=EXPORT),
+        decoder,
         ModelSpec(f"{name}_hdnet", "rescorer", (*tokens, iou), (TensorSpec(SCORES.name, ("M", 4)),), made_by=EXPORT),
     )
 
@@ -129,7 +144,7 @@ def dinov2_specs(variant: str) -> tuple[ModelSpec, ...]:
 
 
 SPECS: dict[str, ModelSpec] = {spec.name: spec for spec in (
-    *COMPACT, *(spec for variant in SAM_SIZES for spec in sam_specs(variant)),
+    *COMPACT, *(spec for variant in SAM_SIZES for cut in ("", CUT) for spec in sam_specs(variant + cut)),
     *(spec for variant in DINOV2_WIDTHS for spec in dinov2_specs(variant)))}
 
 
