@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs the train extra")
-from blockscenes import write_block_shards  # noqa: E402
+from blockscenes import block_frame, write_block_shards  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+from chain_closeups import close_up  # noqa: E402
 from chain_report import summarise  # noqa: E402
 
 
@@ -66,3 +68,13 @@ def test_the_report_by_hand():
     assert found["choice"]["prompts"]["gap_closed"] == pytest.approx(0.5)
     assert found["choice"]["clicks"]["gap_closed"] == pytest.approx(0.25)
     assert [row["against_all"]["mean"] for row in (*found["fractions"], *found["controls"])] == [-10, 0, -30, -50]
+
+
+def test_a_close_up_is_a_window_round_an_object():
+    frame = block_frame(3)
+    window = close_up(frame, 2.0, seed=5)
+    assert window.label.shape == (60, 80) and window.amodal.shape[1:] == (60, 80) and window.label.any()
+    left, top = (round(float(value)) for value in (frame.intrinsics - window.intrinsics)[2:])
+    for name in ("color", "depth_m", "label", "part"):
+        assert np.array_equal(getattr(window, name), getattr(frame, name)[top:top + 60, left:left + 80])
+    assert np.array_equal(close_up(frame, 2.0, seed=5).label, window.label)
