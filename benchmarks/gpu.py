@@ -5,7 +5,8 @@
 
 Two parts. ``compact`` runs the shipped networks on the bundled recording and compares masks, logits and label images
 with the host path. ``paper`` runs the shapes of SAM ViT-L with fresh weights on 640x480 and injected points: 30 and 100
-prompts, one camera and four, and the reference assembly (official modules, fp32 eager) on the same points. Times are from the picture in host memory to the label image and records in host memory.
+prompts, one camera and four, and the reference assembly (official modules, fp32 eager) on the same points. Times
+are from the picture in host memory to the label image and records in host memory.
 """
 
 from __future__ import annotations

@@ -32,20 +32,18 @@ def valid_places(lengths: Sequence[int], count: int, device: str) -> torch.Tenso
 
 
 def device_geometry(geometries: Sequence[Geometry | None], device: str) -> DeviceGeometry | None:
-    """``None`` where no camera has depth; a camera without it is not usable and full of zeros."""
-    some = next((geometry for geometry in geometries if geometry is not None), None)
-    if some is None:
+    """``None`` where no camera has depth; a camera without it is not usable, and its numbers are those of another."""
+    usable = [geometry is not None for geometry in geometries]
+    if not any(usable):
         return None
-
-    def stack(name: str) -> torch.Tensor:
-        nothing = np.zeros_like(getattr(some, name))
-        return tensor([nothing if g is None else getattr(g, name) for g in geometries], device)
-
-    planes = [None if g is None else g.plane for g in geometries]
-    coefficients = [np.zeros(4, np.float32) if p is None else np.float32([*p.normal, p.offset]) for p in planes]
-    return DeviceGeometry(stack("points_m"), stack("valid"), stack("normals"), stack("height_m"),
-                          tensor(coefficients, device), torch.tensor([p is not None for p in planes], device=device),
-                          torch.tensor([g is not None for g in geometries], device=device))
+    other = geometries[usable.index(True)]
+    given = [geometry or other for geometry in geometries]
+    maps = [tensor([getattr(geometry, name) for geometry in given], device)
+            for name in ("points_m", "valid", "normals", "height_m")]
+    planes = [np.zeros(4, np.float32) if geometry.plane is None else
+              np.float32([*geometry.plane.normal, geometry.plane.offset]) for geometry in given]
+    found = torch.tensor([geometry.plane is not None for geometry in given], device=device)
+    return DeviceGeometry(*maps, tensor(planes, device), found, torch.tensor(usable, device=device))
 
 
 def device_features(features: Sequence[Features], device: str) -> DeviceFeatures:

@@ -275,6 +275,26 @@ def test_label_images_with_depth(device):
     compare([frame, frame.without_depth()], features, sets, config, device, least=0.995)
 
 
+def test_nothing_is_painted_outside_the_windows():
+    """Far from the mask logits are barely negative, and the filter's line through dark and grey passes zero at white."""
+    column = np.arange(128) % 3
+    color = np.broadcast_to(np.uint8([0, 128, 128])[column][None, :, None], (96, 128, 3)).copy()
+    color[50::9, 64::9] = 255
+    logits = np.where(color[..., 0] == 0, -3, -0.01).astype(np.float32)
+    logits[10:20, 10:20] = 4
+    grid = Grid((96, 128), (96, 128), (96, 128))
+    painter = make_painter(replace(LOOSE, edge_radius_px=4.0), grid)
+    masks, picture_of = torch.from_numpy(logits)[None, None], torch.from_numpy(color)[None]
+    moved = painter.snapper(painter.snapper.guide(picture_of), masks)[0, 0]
+    (x0, y0, x1, y1), = painter.native_windows(np.array([[10, 10, 20, 20]]))
+    inside = torch.zeros(96, 128, dtype=torch.bool)
+    inside[y0:y1, x0:x1] = True
+    assert (moved[~inside] > 0).any()  # the case is one
+    one = torch.ones(1, 1)
+    label, _, _ = painter(masks, torch.tensor([[[10, 10, 20, 20]]]), 100 * one.long(), one, one > 0, picture_of)
+    assert (label[0][inside] > 0).any() and not (label[0][~inside] > 0).any()
+
+
 def only(*boxes, score=None, hw=(48, 64)):
     """A mask set of rectangles, one hypothesis each."""
     masks = np.full((len(boxes), 1, *hw), -4, np.float32)

@@ -32,7 +32,8 @@ class DeviceCandidates:
 
 
 def best_hypotheses(mask_set: DeviceMaskSet, grid: Grid, *, score_threshold: float) -> DeviceCandidates:
-    """Take each place's best-scored hypothesis; standing are taken places, scores from the threshold on, some area."""
+    """Take each place's best-scored hypothesis; standing are scores from the threshold on with some area; a place
+    without a prompt scores -1."""
     height, width = grid.resized_hw
     scores, chosen = mask_set.scores.max(dim=2)
     order = best_first(scores, mask_set.valid, scores.shape[1])
@@ -41,7 +42,7 @@ def best_hypotheses(mask_set: DeviceMaskSet, grid: Grid, *, score_threshold: flo
     logits = mask_set.low_res_masks[..., :height, :width][camera, order, chosen.gather(1, order)]
     masks = logits > 0
     areas = masks.sum(dim=(2, 3))
-    standing = mask_set.valid.gather(1, order) & (scores >= score_threshold) & (areas > 0)
+    standing = (scores >= score_threshold) & (areas > 0)
     return DeviceCandidates(logits, masks, mask_boxes(masks), areas, scores, standing)
 
 
