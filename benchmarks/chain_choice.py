@@ -1,4 +1,4 @@
-"""HDNet's choice on a decoder that segments well: the shipped compact model's own, frozen, and HDNet trained anew.
+"""HDNet's choice on a decoder that segments well: that of a trained compact model, frozen, and HDNet trained anew.
 
     uois-sam train iou --data data/train --out runs/base         # leaves iou.pth and the decoded clicks, tokens.pth
     python benchmarks/chain_choice.py --run runs/base --json choice.json
