@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +117,14 @@ def test_pictures_of_43_and_wider_are_segmented_and_others_refused(models):
     assert stages.mask_set.low_res_masks.shape[2:] == (72, 128) and stages.instances.label.shape == (360, 640)
     with pytest.raises(FrameError, match="because SAM was cut to that, got 480x640"):
         segmenter.segment(Frame(np.ascontiguousarray(frame.color.transpose(1, 0, 2))))
+
+
+def test_the_benchmark_tells_what_the_cut_changes(tmp_path):
+    root = Path(__file__).parents[1]
+    recording = root / "uois_sam_ros/demo/tabletop.mcap"
+    done = subprocess.run([sys.executable, root / "benchmarks/sam_padding.py", recording, "--variant", "tiny", "--frames",
+                           "2", "--json", tmp_path / "padding.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "padding.json").read_text())
+    assert figures["frames"] == 2 and figures["clicks"] > 10
+    assert 0 < figures["embedding_error"] < 0.5 and figures["weights"] == "fresh"
