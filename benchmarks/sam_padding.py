@@ -1,6 +1,6 @@
-"""What it costs and changes when SAM does not compute the empty rest of its square: ``-4x3`` against the padded networks.
+"""What it saves and changes when SAM does not compute the empty rest of its square: ``-4x3`` against padded networks.
 
-    python benchmarks/sam_padding.py INPUT --variant tiny --sam runs/standins/sam_tiny.pth --json benchmarks/sam_padding.json
+    python benchmarks/sam_padding.py INPUT --variant tiny --sam runs/standins/sam_tiny.pth --json sam_padding.json
     python benchmarks/sam_padding.py INPUT --variant vit_b --frames 2
 
 INPUT holds labelled frames of 4:3 or wider. Both networks see the same frames and are clicked where each object is
@@ -72,7 +72,8 @@ def _encode(sam: torch.nn.Module, image: np.ndarray) -> tuple[torch.Tensor, floa
 
 def _clicks(truth: np.ndarray) -> np.ndarray:
     """Return float32[N, 2], (x, y) native pixels, each deepest inside its object."""
-    depth = [cv2.distanceTransform((truth == index).astype(np.uint8), cv2.DIST_L2, 5) for index in np.unique(truth) if index]
+    depth = [cv2.distanceTransform((truth == index).astype(np.uint8), cv2.DIST_L2, 5)
+             for index in np.unique(truth) if index]
     return np.float32([np.unravel_index(d.argmax(), d.shape)[::-1] for d in depth])
 
 

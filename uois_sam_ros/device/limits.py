@@ -27,7 +27,7 @@ def within_size(candidates: DeviceCandidates, geometry: DeviceGeometry, config: 
 
 def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tensor,
                   boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return float32[B, K], the larger side in metres of the box of a mask's valid points, and bool[B, K]: enough points.
+    """Return float32[B, K], the larger side (m) of the box of a mask's valid points, and bool[B, K]: enough points.
 
     The host sorts the points of each mask. Here the picture is sorted once along each axis, and the points of a mask
     are counted in that order.
