@@ -114,7 +114,7 @@ def test_models_must_be_the_configured_ones():
         Encoder(CONFIG, [second_encoder()])
     with pytest.raises(ModelError, match="got the decoder tiny_encoder"):
         Encoder(CONFIG, [Recorder(replace(TINY_ENCODER, kind="decoder"))])
-    with pytest.raises(ModelError, match="expected an input kind of rgbd, sam, dinov2, got 'sonar'"):
+    with pytest.raises(ModelError, match="expected an input kind of rgbd, sam, sam_4x3, dinov2, got 'sonar'"):
         Encoder(CONFIG, [Recorder(replace(TINY_ENCODER, input_kind="sonar"))])
 
 
