@@ -14,7 +14,7 @@ import pytest
 from uois_sam_ros.config import PRESETS, preset
 from uois_sam_ros.engines.profiles import networks, profiles
 from uois_sam_ros.errors import BackendError
-from uois_sam_ros.models.spec import COMPACT, model_spec
+from uois_sam_ros.models.spec import COMPACT, ModelSpec, TensorSpec, model_spec
 from uois_sam_ros.runtime.engine_backends import BuildJob, BuildOptions
 from uois_sam_ros.runtime.tensorrt_api import TENSORRT_RTX
 from uois_sam_ros.runtime.tensorrt_builder import build_plan
@@ -83,6 +83,23 @@ def test_one_capability_at_a_time(files, tmp_path):
         assert build_plan(TENSORRT_RTX, BuildJob(
             model_spec("compact_hdnet"), files("compact_hdnet", "fp32"), profiles(preset("compact")), BuildOptions(),
             tmp_path / "build.log", tmp_path / "timing", lambda share, phase: None, (capability,)))
+
+
+@pytest.mark.parametrize(("name", "kinds", "depth"), [("compact", ("rgbd",), True), ("paper-tiny", ("sam", "dinov2"), False)])
+def test_reads_and_builds_the_device_stage_before_the_networks(tmp_path, name, kinds, depth):
+    torch = pytest.importorskip("torch", reason="the device path needs the train extra")
+    from uois_sam_ros.device.encoding import FrameInputs
+    from uois_sam_ros.device.export import export_stage
+
+    stage = FrameInputs(preset(name).encoding, kinds, (120, 160), with_depth=depth)
+    examples = (torch.zeros(1, 120, 160, 3, dtype=torch.uint8), torch.ones(1, 120, 160), torch.tensor([[90.0, 90, 80, 60]]))
+    inputs = dict(zip(stage.input_names, examples))
+    path = export_stage("inputs", stage, inputs, stage.output_names, tmp_path)
+    spec = ModelSpec("inputs", "stage", tuple(TensorSpec(key, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+                                              for key, value in inputs.items()),
+                     tuple(TensorSpec(key, ()) for key in stage.output_names))
+    assert len(build_plan(TENSORRT_RTX, BuildJob(spec, path, {}, BuildOptions(), tmp_path / "build.log",
+                                                 tmp_path / "timing", lambda share, phase: None, CAPABILITIES))) > 10_000
 
 
 def test_what_it_does_not_read_is_told(tmp_path):
