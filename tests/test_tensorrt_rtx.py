@@ -85,21 +85,24 @@ def test_one_capability_at_a_time(files, tmp_path):
             tmp_path / "build.log", tmp_path / "timing", lambda share, phase: None, (capability,)))
 
 
-@pytest.mark.parametrize(("name", "kinds", "depth"), [("compact", ("rgbd",), True), ("paper-tiny", ("sam", "dinov2"), False)])
+@pytest.mark.parametrize(("name", "kinds", "depth"), [
+    ("compact", ("rgbd",), True), ("paper-tiny", ("sam", "dinov2"), False)])
 def test_reads_and_builds_the_device_stage_before_the_networks(tmp_path, name, kinds, depth):
     torch = pytest.importorskip("torch", reason="the device path needs the train extra")
     from uois_sam_ros.device.encoding import FrameInputs
     from uois_sam_ros.device.export import export_stage
 
     stage = FrameInputs(preset(name).encoding, kinds, (120, 160), with_depth=depth)
-    examples = (torch.zeros(1, 120, 160, 3, dtype=torch.uint8), torch.ones(1, 120, 160), torch.tensor([[90.0, 90, 80, 60]]))
-    inputs = dict(zip(stage.input_names, examples))
+    color, depth_m = torch.zeros(1, 120, 160, 3, dtype=torch.uint8), torch.ones(1, 120, 160)
+    inputs = dict(zip(stage.input_names, (color, depth_m, torch.tensor([[90.0, 90, 80, 60]]))))
     path = export_stage("inputs", stage, inputs, stage.output_names, tmp_path)
-    spec = ModelSpec("inputs", "stage", tuple(TensorSpec(key, tuple(value.shape), str(value.dtype).removeprefix("torch."))
-                                              for key, value in inputs.items()),
-                     tuple(TensorSpec(key, ()) for key in stage.output_names))
-    assert len(build_plan(TENSORRT_RTX, BuildJob(spec, path, {}, BuildOptions(), tmp_path / "build.log",
-                                                 tmp_path / "timing", lambda share, phase: None, CAPABILITIES))) > 10_000
+    tensors = tuple(TensorSpec(key, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+                    for key, value in inputs.items())
+    spec = ModelSpec("inputs", "stage", tensors, tuple(TensorSpec(key, ()) for key in stage.output_names))
+    plan = build_plan(TENSORRT_RTX, BuildJob(
+        spec, path, {}, BuildOptions(), tmp_path / "build.log", tmp_path / "timing", lambda share, phase: None,
+        CAPABILITIES))
+    assert len(plan) > 10_000
 
 
 def test_what_it_does_not_read_is_told(tmp_path):
