@@ -223,6 +223,13 @@ def test_a_stream_asks_for_the_next_frame_before_it_gives_a_result():
     assert len(list(results)) == 2 and list(segment_stream(on_device(), [])) == []
 
 
+def test_a_bad_frame_does_not_cost_a_stream_the_one_before():
+    results = segment_stream(on_device(encoding={"depth": "require"}), [scene(seed=1), scene().without_depth()])
+    assert next(results).depth_used
+    with pytest.raises(FrameError, match="depth = require"):
+        next(results)
+
+
 def test_too_few_rounds_are_made_up_for(monkeypatch):
     """Many masks of the same things: after one round some are dropped for better ones that are dropped themselves."""
     loose = {"score_threshold": 0.0, "nms_iou": 0.05, "containment": 0.3, "max_area": 1.0, "max_size_m": 10.0,

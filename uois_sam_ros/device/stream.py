@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..errors import FrameError
 from ..types import Frame, Instances
 from .segmenter import DeviceSegmenter
 
@@ -25,7 +26,12 @@ def segment_batches(segmenter: DeviceSegmenter, batches: Iterable[Sequence[Frame
     """As ``segment_stream``, for several cameras together."""
     under_way = None
     for turn, batch in enumerate(batches):
-        lane = segmenter.begin(batch, turn % 2)
+        try:
+            lane = segmenter.begin(batch, turn % 2)
+        except FrameError:
+            if under_way is not None:  # a bad frame does not cost the one before
+                yield [result.instances for result in segmenter.finish(under_way)]
+            raise
         if under_way is not None:
             yield [result.instances for result in segmenter.finish(under_way)]
         under_way = lane
