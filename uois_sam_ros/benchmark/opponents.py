@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
-from typing import Any
 
 from ..config import SegmenterConfig, update
 from ..engines.profiles import networks
