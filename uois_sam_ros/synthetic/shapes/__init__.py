@@ -13,15 +13,16 @@ import numpy as np
 
 from ...errors import ConfigError
 from ..model import ObjectModel
-from . import boxes, desk, devices, holdout, hollow, organic, ornaments, tools, vessels
+from . import boxes, desk, devices, holdout, hollow, organic, ornaments, tools, toys, vessels
 
 TRAIN_FAMILIES: tuple[str, ...] = tuple(sorted(
     name for module in (boxes, vessels, hollow, organic, tools, desk) for name in module.FAMILIES))
-SCORE_FAMILIES: tuple[str, ...] = tuple(sorted(name for module in (devices, ornaments) for name in module.FAMILIES))
+SCORE_FAMILIES: tuple[str, ...] = tuple(sorted(
+    name for module in (devices, ornaments, toys) for name in module.FAMILIES))
 HOLDOUT_FAMILIES: frozenset[str] = frozenset(holdout.FAMILIES)
 FAMILIES: dict[str, Callable[[np.random.Generator], ObjectModel]] = {
     **boxes.FAMILIES, **vessels.FAMILIES, **hollow.FAMILIES, **organic.FAMILIES, **tools.FAMILIES,
-    **desk.FAMILIES, **devices.FAMILIES, **ornaments.FAMILIES, **holdout.FAMILIES}
+    **desk.FAMILIES, **devices.FAMILIES, **ornaments.FAMILIES, **toys.FAMILIES, **holdout.FAMILIES}
 
 __all__ = ["FAMILIES", "HOLDOUT_FAMILIES", "SCORE_FAMILIES", "TRAIN_FAMILIES", "make_object"]
 
