@@ -1,4 +1,7 @@
-"""The whole device path: against the host path on recorded and made-up frames, batches, streams, refusals."""
+"""The whole device path: against the host path on recorded and made-up frames, batches, streams, refusals.
+
+Over 400 lines because all of it shares the pretended graph and the recorded frames.
+"""
 
 from __future__ import annotations
 
