@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,13 @@ def layer(name):
     return max(found, key=lambda k: len(LAYERS[k])) if found else None
 
 
+@cache
 def imports(name, path):
-    """Yield ("own", dotted name inside the package) and ("library", top-level name)."""
+    """Return pairs of ("own", dotted name inside the package) and ("library", top-level name)."""
+    return tuple(_read_imports(name, path))
+
+
+def _read_imports(name, path):
     parts = name.split(".")
     package = parts if path.name == "__init__.py" else parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
@@ -108,6 +114,6 @@ def test_each_middleware_has_one_home(library, home):
     found = set()
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if ("library", library) in set(imports(name, path)):
+        if ("library", library) in imports(name, path):
             found.add(str(path.relative_to(PACKAGE)))
     assert found and all(place.startswith(home) for place in found)
