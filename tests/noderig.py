@@ -102,7 +102,7 @@ class Rig:
         self.node.destroy_node()
         return code
 
-    def wait(self, condition, what, seconds=20.0):
+    def wait(self, condition, what, seconds=60.0):
         """Wait for a condition on what was received."""
         end = time.monotonic() + seconds
         with self.news:
@@ -143,7 +143,7 @@ class Rig:
         self.color.publish(image("rgb8", scene.color, stamp) if color is None else color(stamp))
         return stamp
 
-    def send_until(self, condition, what, seconds=20.0, **options):
+    def send_until(self, condition, what, seconds=60.0, **options):
         """Publish pairs at 20 Hz until a condition holds; return the stamps."""
         stamps, end = [], time.monotonic() + seconds
         while not condition():
@@ -154,7 +154,7 @@ class Rig:
                 self.news.wait(0.05)
         return stamps
 
-    def call(self, kind, name, request=None, seconds=15.0):
+    def call(self, kind, name, request=None, seconds=60.0):
         """Call a service and return its response."""
         client = self.node.create_client(api.service(kind), name)
         try:

@@ -23,14 +23,19 @@ TESTS = Path(__file__).parent
 
 
 def loopback_env(domain_id: int | None = None) -> dict[str, str]:
-    """Return environment variables that pin a process to loopback, in a random free domain unless given."""
-    domain = _free_domain() if domain_id is None else domain_id
+    """Return environment variables that pin a process to loopback, in a domain of its own unless given."""
+    domain = own_domain() if domain_id is None else domain_id
     return {"CYCLONEDDS_URI": LOOPBACK_XML, "ROS_DOMAIN_ID": str(domain), "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
 
 
-def _free_domain() -> int:
-    """Return a domain nobody on this machine uses; those up to 100 keep clear of the ephemeral ports."""
-    domains = random.SystemRandom().sample(range(1, 101), 100)
+def own_domain() -> int:
+    """Return a domain nobody on this machine uses; those up to 100 keep clear of the ephemeral ports.
+
+    Workers of pytest-xdist draw from different ones: two that look at the ports at the same time might take the same.
+    """
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    domains = list(range(1, 101))[int(worker.removeprefix("gw"))::int(workers)]
+    random.SystemRandom().shuffle(domains)
     return next(domain for domain in domains if _is_free(7400 + 250 * domain + 10))
 
 
@@ -75,7 +80,7 @@ def joined():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], object], timeout_s: float = 60.0) -> bool:
     """Return whether ``condition()`` came true in time."""
     until = time.monotonic() + timeout_s
     while not condition():
