@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from rosgraph import own_domain
 
 from uois_sam_ros.cli import build_parser
 from uois_sam_ros.ros.outputs import TYPES
@@ -200,7 +201,7 @@ def launched(tmp_path):
         index.touch()
     environment = {**os.environ, "AMENT_PREFIX_PATH": f"{prefix}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
                    "PATH": f"{prefix / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}",
-                   "CYCLONEDDS_URI": LOOPBACK, "ROS_DOMAIN_ID": str(os.getpid() % 90 + 5),
+                   "CYCLONEDDS_URI": LOOPBACK, "ROS_DOMAIN_ID": str(own_domain()),
                    "ROS_LOG_DIR": str(tmp_path / "log")}
 
     def run(*arguments: str, file: str = "uois_sam.launch.py",

@@ -9,6 +9,7 @@ import bagfiles as bags
 import numpy as np
 import pytest
 from bagfiles import COLOR, PERIOD_NS, START_NS, write_bag
+from rosgraph import own_domain
 
 from uois_sam_ros.cli import main
 from uois_sam_ros.config import preset
@@ -31,7 +32,7 @@ SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 def options(**changes):
     return live.LiveOptions(**{"rate": 1.0, "max_frames": 0, "slop_s": 0.02, "depth_scale": None, "track": False,
-                               "variables": loopback_environment(), **changes})
+                               "variables": loopback_environment(own_domain()), **changes})
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def test_over_the_wire(recording, tmp_path, capsys):
     base = ["replay", str(recording), "--preset", "geometry"]
     assert main([*base, "--json", str(tmp_path / "a.json")]) == 0
     capsys.readouterr()
-    assert main([*base, "--live", "--rate", "0.5", "--max-frames", "10", "--against", str(tmp_path / "a.json"),
-                 "--json", str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]) == 0
+    assert main([*base, "--live", "--domain", str(own_domain()), "--rate", "0.5", "--max-frames", "10", "--against",
+                 str(tmp_path / "a.json"), "--json", str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]) == 0
     out = capsys.readouterr().out
     offline, wired = read_report(tmp_path / "a.json"), read_report(tmp_path / "b.json")
     count = wired.accounting
@@ -66,7 +67,8 @@ def test_over_the_wire(recording, tmp_path, capsys):
 
 
 def test_node_that_cannot_become_active(recording, tmp_path, capsys):
-    assert main(["replay", str(recording), "--live", "--preset", "compact", "--model-dir", str(tmp_path)]) == 2
+    assert main(["replay", str(recording), "--live", "--domain", str(own_domain()), "--preset", "compact", "--model-dir",
+                 str(tmp_path)]) == 2
     err = capsys.readouterr().err
     assert "--live: expected the node to become active, got: configure failed" in err and str(tmp_path) in err
 
@@ -89,7 +91,7 @@ def test_processes_that_fail(recording, monkeypatch, node, player, message):
 @pytest.fixture
 def graph():
     """This process in a loopback graph of its own."""
-    with environment(loopback_environment()):
+    with environment(loopback_environment(own_domain())):
         api.init(args=[])
         yield
         api.try_shutdown()
