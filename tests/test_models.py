@@ -13,6 +13,7 @@ from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
 from uois_sam_ros.models.compact_decoder import sample_at  # noqa: E402
 from uois_sam_ros.models.layers import fold_batch_norm  # noqa: E402
+from uois_sam_ros.models.relations import COUNT  # noqa: E402
 from uois_sam_ros.models.spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET  # noqa: E402
 
 
@@ -46,7 +47,7 @@ def test_operation_budget(model):
             features = model.encoder(torch.zeros(1, 13, 240, 320))
         with FlopCounterMode(display=False) as decoder:
             masks, iou, mask_tokens, iou_token = model.decoder(*features[:4], torch.full((10, 2), 50.0))
-            model.hdnet(mask_tokens, iou_token, iou)
+            model.hdnet(mask_tokens, iou_token, iou, torch.zeros(*iou.shape, COUNT))
     assert encoder.get_total_flops() / 2 < 5e9
     assert decoder.get_total_flops() / 2 / 10 < 0.15e9
 
@@ -57,7 +58,7 @@ def test_shapes_follow_the_spec(model, size):
     with torch.no_grad():
         features = model.encoder(torch.randn(1, 13, h, w))
         masks, iou, mask_tokens, iou_token = model.decoder(*features[:4], torch.rand(3, 2) * 90)
-        scores = model.hdnet(mask_tokens, iou_token, iou)
+        scores = model.hdnet(mask_tokens, iou_token, iou, torch.rand(3, 3, COUNT))
     letters = {"h": h, "w": w, "M": 3, "H": 3, "C": 128}
     for step in (2, 4, 16):
         letters[f"h/{step}"], letters[f"w/{step}"] = h // step, w // step
@@ -129,7 +130,7 @@ def test_sampling_reads_pixel_centres():
 def test_untrained_hdnet_is_the_decoders_own_score(model):
     iou = torch.rand(4, 3)
     with torch.no_grad():
-        assert torch.equal(model.hdnet(torch.randn(4, 3, 128), torch.randn(4, 128), iou), iou)
+        assert torch.equal(model.hdnet(torch.randn(4, 3, 128), torch.randn(4, 128), iou, torch.randn(4, 3, COUNT)), iou)
 
 
 def test_folding_batch_norm_changes_nothing(model):
@@ -143,40 +144,43 @@ def test_folding_batch_norm_changes_nothing(model):
             assert torch.allclose(before, after, atol=1e-3)
 
 
-@pytest.fixture(params=["just exported", "shipped"])
-def engines(request, trained_run):
-    """A folder of exported networks: those of the short training here, and those in the package."""
-    if request.param == "just exported":
-        return trained_run / "engines"
-    folder = Path(__file__).resolve().parents[1] / "engines"
-    if not (folder / "manifest.json").exists():
-        pytest.skip("engines/manifest.json is not there")
-    return folder
-
-
-@pytest.mark.parametrize("size,prompts", [((240, 320), 5), ((96, 176), 1), ((240, 432), 40)])
-def test_onnx_runtime_equals_torch(engines, size, prompts):
-    """The same exported file through both: torch code with its weights, and ONNX Runtime."""
+@pytest.fixture(scope="module", params=["just exported", "shipped"])
+def exported(request):
+    """ONNX sessions and torch code for one folder: what the short training exported, and what the package ships."""
     import onnxruntime
 
     from uois_sam_ros.models import load_reference
 
+    folder = Path(__file__).resolve().parents[1] / "engines"
+    if request.param == "just exported":
+        folder = request.getfixturevalue("trained_run") / "engines"
+    elif not (folder / "manifest.json").exists():
+        pytest.skip("engines/manifest.json is not there")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
     names = [spec.name for spec in (COMPACT_ENCODER, COMPACT_DECODER, COMPACT_HDNET)]
-    session = {name: onnxruntime.InferenceSession(str(engines / f"{name}.onnx"), providers=["CPUExecutionProvider"])
-               for name in names}
-    encoder, decoder, hdnet = (load_reference(name, engines) for name in names)
+    sessions = {name: onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options, ["CPUExecutionProvider"])
+                for name in names}
+    return sessions, [load_reference(name, folder) for name in names]
+
+
+@pytest.mark.parametrize("size,prompts", [((240, 320), 5), ((96, 176), 1), ((240, 432), 40)])
+def test_onnx_runtime_equals_torch(exported, size, prompts):
+    """The same exported file through both: torch code with its weights, and ONNX Runtime."""
+    session, (encoder, decoder, hdnet) = exported
     image, points = torch.randn(1, 13, *size), torch.rand(prompts, 2) * 90
     with torch.no_grad():
         features = encoder(image)
         decoded = decoder(*features[:4], points)
-        scores = hdnet(decoded[2], decoded[3], decoded[1])
+        related = torch.rand(prompts, 3, COUNT)
+        scores = hdnet(decoded[2], decoded[3], decoded[1], related)
     run = lambda spec, *tensors: session[spec.name].run(
         list(spec.output_names), dict(zip(spec.input_names, (t.numpy() for t in tensors))))
     for ours, theirs in zip(features, run(COMPACT_ENCODER, image)):
         _close(ours, theirs)
     for ours, theirs in zip(decoded, run(COMPACT_DECODER, *features[:4], points)):
         _close(ours, theirs)
-    _close(scores, run(COMPACT_HDNET, decoded[2], decoded[3], decoded[1])[0])
+    _close(scores, run(COMPACT_HDNET, decoded[2], decoded[3], decoded[1], related)[0])
 
 
 def _close(ours: torch.Tensor, theirs: np.ndarray) -> None:

@@ -24,7 +24,8 @@ class Plus:
     metadata: dict = {}
 
     def run(self, inputs):
-        assert set(inputs) == {"mask_tokens", "iou_token", "iou_predictions"}
+        assert set(inputs) == {"mask_tokens", "iou_token", "iou_predictions", "relations"}
+        assert inputs["relations"].shape[:2] == inputs["iou_predictions"].shape
         return {"scores": inputs["iou_predictions"] + inputs["mask_tokens"][..., 0]}
 
 

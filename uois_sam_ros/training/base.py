@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from ..machine import git_revision
 from ..models.compact import CompactModel
+from ..models.relations import COUNT
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
 from .dataset import SampleConfig, TrainingStream
@@ -152,7 +153,8 @@ def _predict_scores(model: CompactModel, tokens, weights, coarse, pixel, middle,
         foreground = torch.sigmoid(prompt_logits[:, :1])
     pooled = decoder.pool(inside, pixel, middle, foreground).unflatten(1, (tokens.shape[1], decoder.hypotheses))
     predicted, mask_tokens, iou_token = decoder.score(tokens, pooled)
-    flat = (mask_tokens.flatten(0, 1), iou_token.flatten(0, 1), predicted.detach().flatten(0, 1))
+    unrelated = predicted.new_zeros(*predicted.shape, COUNT)  # a few clicks say little of the masks of a whole frame
+    flat = (value.flatten(0, 1) for value in (mask_tokens, iou_token, predicted.detach(), unrelated))
     return predicted, model.hdnet(*flat).unflatten(0, predicted.shape[:2])
 
 
