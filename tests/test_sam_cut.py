@@ -24,9 +24,13 @@ from uois_sam_ros.models.networks import example_inputs  # noqa: E402
 from uois_sam_ros.models.sam import SamPromptDecoder, build_sam, load_sam  # noqa: E402
 from uois_sam_ros.models.spec import model_spec  # noqa: E402
 from uois_sam_ros.runtime.factory import load_model  # noqa: E402
+from uois_sam_ros.runtime.manifest import write_entry  # noqa: E402
+from uois_sam_ros.runtime.torch_backend import TorchModel  # noqa: E402
+from uois_sam_ros.training.export_preset import random_network  # noqa: E402
 
 CELLS, ROWS = 32, 24  # of the small stand-in: its square, and the rows of a 4:3 picture
 NAME = "paper-tiny-4x3"
+UNCUT = ("dinov2_tiny_encoder", "dinov2_tiny_hpg", "sam_tiny_hdnet")
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +88,15 @@ def test_the_decoder_is_the_official_one_with_cut_positions(checkpoint):
 
 @pytest.fixture(scope="module")
 def models(checkpoint, tmp_path_factory):
+    """SAM's two networks as the command exports them; the manifest has the other ones, which are not cut, already."""
     pytest.importorskip("onnxscript", reason="export needs the train extra")
     from uois_sam_ros.training.export_preset import export_preset
 
     out = tmp_path_factory.mktemp("models")
-    export_preset(NAME, {"sam": checkpoint}, out, random=True)
+    for name in UNCUT:
+        (out / f"{name}.onnx").write_bytes(b"-")
+        write_entry(out, name, f"{name}.onnx")
+    export_preset(NAME, {"sam": checkpoint}, out)
     return out
 
 
@@ -109,7 +117,8 @@ def test_onnx_equals_torch(models, part):
 def test_pictures_of_43_and_wider_are_segmented_and_others_refused(models):
     config = update(preset(NAME), {"runtime": {"model_dir": str(models), "threads": 1}, "prompting": {"max_points": 3},
                                    "selection": {"score_threshold": 0.0, "max_area": 1.0}})
-    segmenter, frame = Segmenter(config), box_scene()[0]
+    others = {name: TorchModel(model_spec(name), random_network(name), config.runtime) for name in UNCUT}
+    segmenter, frame = Segmenter(config, others), box_scene()[0]
     stages = segmenter.stages(frame)
     assert len(stages.prompts) == 3 and stages.mask_set.low_res_masks.shape[2:] == (96, 128)
     wide = Frame(np.ascontiguousarray(frame.color[:360]))
