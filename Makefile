@@ -4,6 +4,8 @@ RUN    := .venv
 DEV    := .venv-test
 OUT    ?= demo_out
 RTX    := tensorrt-rtx-cu13==1.7.1.116 tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116 'cuda-bindings>=12.6,<14'
+# One test process a core, each with one thread and about 1.5 GB; the tests of a file share fixtures and stay together.
+SPREAD := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 DEMO   := uois_sam_ros/demo/tabletop.mcap
 CODE   := setup.py pyproject.toml $(shell find uois_sam_ros engines -type f -not -name '*.pyc')
 
@@ -11,7 +13,7 @@ CODE   := setup.py pyproject.toml $(shell find uois_sam_ros engines -type f -not
 
 help:
 	@echo "make demo   install the run time into $(RUN) (no torch), segment and score the bundled recording"
-	@echo "make test   install what the tests need into $(DEV) (torch included), run the whole suite"
+	@echo "make test   install what the tests need into $(DEV) (torch included), run the whole suite on all cores"
 	@echo "make test-tensorrt-rtx  also install TensorRT for RTX (300 MB), build every exported graph with it; no GPU needed"
 	@echo "make bench  time the pipeline on this machine: against torch, with 15 objects, over prompts, objects, sizes, cameras"
 	@echo "make clean  remove both environments and everything that was built"
@@ -22,7 +24,7 @@ demo: $(RUN)/.ready
 	@echo "pictures: $(OUT)/"
 
 test: $(DEV)/.ready
-	$(DEV)/bin/python -m pytest -q $(ARGS)
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -q $(SPREAD) $(ARGS)
 
 test-tensorrt-rtx: $(DEV)/.ready
 	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check $(RTX)

@@ -30,7 +30,7 @@ DDS = ["cyclonedds==11.0.1"]
 #: Memory and streams for the TensorRT backends; TensorRT itself comes with JetPack or from NVIDIA.
 TENSORRT = ["cuda-bindings>=12.6,<14"]
 OPENVINO = ["openvino>=2024.1"]
-TEST = ["pytest>=8", "setuptools>=68", "wheel", "pycocotools>=2.0.8", *TRAIN, *SYNTH, *DDS]
+TEST = ["pytest>=8", "pytest-xdist>=3.7", "setuptools>=68", "wheel", "pycocotools>=2.0.8", *TRAIN, *SYNTH, *DDS]
 
 setup(
     name=NAME,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,15 @@ TINY_ENCODER = ModelSpec(
     inputs=(TensorSpec("image", (1, 13, "h", "w")),),
     outputs=(TensorSpec("half", (1, 13, "h/2", "w/2")), TensorSpec("double", (1, 13, "h", "w"))),
 )
+
+#: Files that take longest, those first: what begins late would keep one process busy after the others have ended.
+LONGEST = ("test_adapting_docs.py", "test_training_heads.py", "test_training.py", "test_paper_chain.py", "test_export.py",
+           "test_training_adapt.py", "test_device_encoding.py", "test_sam_cut.py", "test_models.py", "test_sam.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin; the order of all others stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -58,17 +70,32 @@ def save_tiny_encoder(path: Path, *, output: str = "half") -> None:
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory) -> Path:
-    """Every training stage through the command line, on block scenes; a few steps each.
+    """Every training stage through the command line, on block scenes; a few steps each. Shared: do not write there.
 
-    The folder holds data/, run/ (checkpoints, curves) and engines/ (ONNX, manifest).
+    The folder holds data/, run/ (checkpoints, curves) and engines/ (ONNX, manifest). Workers of pytest-xdist share it,
+    too: the first one trains, the others wait.
     """
     pytest.importorskip("torch", reason="training needs the train extra")
     pytest.importorskip("onnxscript", reason="export needs the train extra")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root, done = shared / "trained", shared / "trained.done"
+    with open(shared / "trained.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(root, ignore_errors=True)  # what a worker left that did not come to the end
+            train_all_stages(root)
+            done.touch()
+    return root
+
+
+def train_all_stages(root: Path) -> None:
+    """Fill the folder of ``trained_run``."""
     from blockscenes import write_block_shards
 
     from uois_sam_ros.cli import main
 
-    root = tmp_path_factory.mktemp("trained")
+    root.mkdir()
     write_block_shards(root / "data")
     data, run = ["--data", str(root / "data")], ["--out", str(root / "run")]
     base = ["train", "base", *data, *run, "--size", "96x128", "--batch", "4", "--workers", "0"]
@@ -77,4 +104,3 @@ def trained_run(tmp_path_factory) -> Path:
     assert main(["train", "iou", *data, *run, "--views", "12", "--epochs", "3"]) == 0
     assert main(["train", "hdnet", *run, "--epochs", "3"]) == 0
     assert main(["train", "export", *run, "--engines", str(root / "engines")]) == 0
-    return root
