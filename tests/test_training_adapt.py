@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from uois_sam_ros.cli import main  # noqa: E402
 from uois_sam_ros.config import preset, update  # noqa: E402
 from uois_sam_ros.models.networks import load_reference  # noqa: E402
 from uois_sam_ros.replay.sources import Sample  # noqa: E402
+from uois_sam_ros.training import stages  # noqa: E402
 from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from uois_sam_ros.training.own_frames import OwnFrames, as_generated, own_views  # noqa: E402
 
@@ -75,11 +78,22 @@ def test_the_exported_model_segments(adapted):
     assert Segmenter(config).segment(frame).label.shape == (120, 160)
 
 
-def test_hpg_alone_exports_and_comes_before_hdnet(trained_run, adapted, tmp_path, capsys):
-    run = tmp_path / "run"
+def test_hpg_alone_exports_and_comes_before_hdnet(trained_run, adapted, tmp_path, monkeypatch, capsys):
+    """Which weights are written; how they are written takes half a minute, and ``adapted`` has shown it."""
+    run, models, given = tmp_path / "run", tmp_path / "models", {}
+
+    def write(model, folder):
+        given.update(model.state_dict())
+        shutil.copytree(adapted / "models", folder)
+        return {f"compact_{part}": Path(folder) / f"compact_{part}.onnx" for part in PARTS}
+
     assert main(adapt(trained_run, adapted / "frames", run, "hpg", "--epochs", "1")) == 0
-    assert main(["train", "export", "--out", str(run), "--engines", str(tmp_path / "models")]) == 0
-    assert (tmp_path / "models" / "compact_hdnet.onnx").exists()
+    monkeypatch.setattr(stages, "export_compact", write)
+    assert main(["train", "export", "--out", str(run), "--engines", str(models)]) == 0
+    assert all(torch.equal(value.half().float(), given[name]) if value.is_floating_point() else True
+               for name, value in load_checkpoint(run / "hpg.pth")["model"].items())
+    facts = json.loads((models / "manifest.json").read_text())["models"]["compact_hdnet"]["training"]
+    assert "hpg_validation" in facts and "hdnet_validation" not in facts
     (run / "hpg.pth").rename(run / "hdnet.pth")
     assert main(adapt(trained_run, adapted / "frames", run, "hpg", "--epochs", "1")) == 2
     assert "adapt hpg first" in capsys.readouterr().err
