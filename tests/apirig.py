@@ -1,7 +1,7 @@
 """Nodes that spin and what they receive, for the tests of what the node relies on in ``ros/api.py``.
 
-These tests run unchanged on the standalone subset and on real rclpy. The other side of the graph is a process of its own
-(``rospeer``) wherever the wire matters.
+These tests run unchanged on the standalone subset and on real rclpy. The other side of the graph is a process of its
+own (``rospeer``) wherever the wire matters.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ TINY_ENCODER = ModelSpec(
 )
 
 #: Files that take longest, those first: what begins late would keep one process busy after the others have ended.
-LONGEST = ("test_adapting_docs.py", "test_training_heads.py", "test_training.py", "test_paper_chain.py", "test_export.py",
-           "test_training_adapt.py", "test_device_encoding.py", "test_sam_cut.py", "test_models.py", "test_sam.py")
+LONGEST = ("test_adapting_docs.py", "test_training.py", "test_training_heads.py", "test_paper_chain.py",
+           "test_export.py", "test_training_adapt.py", "test_device_encoding.py", "test_sam_cut.py", "test_models.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -42,7 +42,7 @@ def test_the_first_candidate_has_no_depth_term_and_every_other_has_one():
         assert change, f"{name} changes nothing"
         assert len(change) == 1 or name == "metric size"
     terms = {key for change in found.values() for key in change}
-    assert {(stage, name) for stage, values in DEPTH.items() for name in values} <= terms, "the report's rungs are tuned"
+    assert {(stage, name) for stage, values in DEPTH.items() for name in values} <= terms, "the rungs are tuned"
 
 
 def test_strengths_are_told_by_name():
