@@ -15,7 +15,6 @@ from uois_sam_ros.config import preset, update  # noqa: E402
 from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
 from uois_sam_ros.models.networks import load_reference  # noqa: E402
-from uois_sam_ros.training import stages  # noqa: E402
 from uois_sam_ros.training.base import BaseConfig, _score_losses, base_losses  # noqa: E402
 from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from uois_sam_ros.training.dataset import SampleConfig, TrainingStream  # noqa: E402
@@ -183,9 +182,8 @@ def test_foreign_checkpoints_are_refused(tmp_path):
         load_checkpoint(tmp_path / "base.pth")
 
 
-def test_warm_start_equals_the_exported_model(trained_run, tmp_path):
-    engines = tmp_path / "engines"
-    stages.export(str(trained_run / "run"), str(engines))
+def test_warm_start_equals_the_exported_model(trained_run):
+    engines = trained_run / "engines"
     model = CompactModel()
     image = torch.randn(4, 13, 96, 128, generator=torch.Generator().manual_seed(1))
     points = torch.tensor([[20.0, 30.0], [64.0, 64.0]])
