@@ -18,7 +18,7 @@ from uois_sam_ros.benchmark.report import format_report
 from uois_sam_ros.benchmark.startup import measure_startup
 from uois_sam_ros.benchmark.timing import Timed
 from uois_sam_ros.config import preset, update
-from uois_sam_ros.errors import BackendError, ConfigError
+from uois_sam_ros.errors import BackendError, ConfigError, FrameError
 from uois_sam_ros.example import box_scene
 from uois_sam_ros.types import Features, Frame, Grid, Prompts
 
@@ -115,6 +115,9 @@ def test_device_frame_path_is_timed_in_batches(small_frames):
     report = measure.measure(config, small_frames, 1, models=models)
     assert report["profile"] == {} and "networks" not in report["stages_ms"] and report["frame_path"] == "device"
     assert "device frame path" in format_report({"preset": "compact", "weights": "trained", "input": "boxes", **report})
+    strict = timing.TimedSegmenter(update(config, {"encoding": {"depth": "require"}}), models)
+    with pytest.raises(FrameError, match="depth = require"):
+        strict.together([small_frames[0], small_frames[1].without_depth()])
 
 
 def test_cameras_on_the_host_come_one_after_another(small_frames):

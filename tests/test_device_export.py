@@ -1,87 +1,86 @@
-"""Election and painting as ONNX graphs: the same results under ONNX Runtime as in torch."""
+"""The device stages as ONNX graphs: the same results under ONNX Runtime as in torch, and no operator TensorRT lacks."""
 
 from __future__ import annotations
-
-import logging
-import warnings
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the device path needs the train extra")
+onnx = pytest.importorskip("onnx", reason="export needs the train extra")
 pytest.importorskip("onnxscript", reason="export needs the train extra")
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
-from ondevice import device_features, device_masks  # noqa: E402
-from test_device_selection import GRID, LOOSE, blobs, depth_scene, picture  # noqa: E402
+from devicerig import run_exported  # noqa: E402
+from exportable import STAGES  # noqa: E402
+from test_device_selection import GRID  # noqa: E402
 
-from uois_sam_ros.config import SelectionConfig  # noqa: E402
-from uois_sam_ros.device.paint import make_painter  # noqa: E402
-from uois_sam_ros.device.select import DeviceElector  # noqa: E402
-from uois_sam_ros.device.types import DeviceFeatures, DeviceGeometry, DeviceMaskSet  # noqa: E402
-from uois_sam_ros.models.onnx_file import OPSET  # noqa: E402
-from uois_sam_ros.types import Features  # noqa: E402
+from uois_sam_ros.config import RescoringConfig  # noqa: E402
+from uois_sam_ros.device.graphs import RescoringGraph  # noqa: E402
+from uois_sam_ros.errors import ConfigError  # noqa: E402
 
-GEOMETRY = tuple(DeviceGeometry.__dataclass_fields__)
-PLACES, PAINTED = 14, 8
-
-
-class Election(torch.nn.Module):
-    """Masks, scores, validity and geometry in; the first places of the rank out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elect = DeviceElector(SelectionConfig(score_threshold=0.0))
-
-    def forward(self, masks, scores, valid, *geometry):
-        features = DeviceFeatures(GRID, {}, DeviceGeometry(*geometry))
-        mask_set = DeviceMaskSet(masks, scores, scores, scores, scores, valid, scores)
-        election, settled = self.elect(features, mask_set)
-        return (*election.ballots(PAINTED), election.rank, settled)
-
-
-def both(module, inputs):
-    """Return the results of torch and of ONNX Runtime."""
-    with torch.inference_mode():
-        expected = module(*inputs)
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(module.eval(), inputs, dynamo=True, opset_version=OPSET, optimize=False,
-                                        verbose=False)
-    finally:
-        logging.disable(logging.NOTSET)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), options,
-                                           providers=["CPUExecutionProvider"])
-    # What no result depends on, such as normals, is an input all the same.
-    given = {tensor.name: value.numpy() for tensor, value in zip(session.get_inputs(), inputs, strict=True)}
-    return [value.numpy() for value in expected], session.run(None, given)
+#: The most that TensorRT sorts.
+TOP_K = 3840
+#: Results that are sums of fractions; all others are equal.
+ROUNDED = ("points_px", "scores", "foreground_work", "heatmap_work")
 
 
 @pytest.fixture(scope="module")
-def election():
-    _, geometry = depth_scene(GRID)
-    features = device_features([Features(GRID, {}, geometry), Features(GRID, {}, None)], "cpu")
-    masks = device_masks([blobs(12, seed=1), blobs(9, seed=2)], PLACES, "cpu")
-    inputs = (masks.low_res_masks, masks.scores, masks.valid, *(getattr(features.geometry, name) for name in GEOMETRY))
-    return both(Election(), inputs)
+def exported(tmp_path_factory):
+    """Stage -> results of torch and of ONNX Runtime by name, and the graph's nodes and constants."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            stage, inputs = STAGES[name]()
+            folder = tmp_path_factory.mktemp(name)
+            with torch.inference_mode():
+                expected = dict(zip(stage.output_names, [value.numpy() for value in stage(*inputs.values())]))
+            made[name] = expected, run_exported(name, stage, inputs, stage.output_names, folder), onnx.load(
+                folder / f"{name}.onnx").graph
+        return made[name]
+
+    return of
 
 
-def test_election(election):
-    expected, found = election
-    *_, chosen, rank, settled = expected
+@pytest.mark.parametrize("name", STAGES)
+def test_results_are_torchs(exported, name):
+    expected, found, _ = exported(name)
+    for key, value in expected.items():
+        if key in ROUNDED:
+            np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
+        else:
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_nothing_that_tensorrt_lacks(exported, name):
+    """No scatter that reduces, no types of 64-bit fractions or 16-bit numbers, no loops, no long sorting."""
+    _, _, graph = exported(name)
+    types = {tensor.type.tensor_type.elem_type for tensor in (*graph.value_info, *graph.input, *graph.output)}
+    types |= {tensor.data_type for tensor in graph.initializer}
+    known = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if node.op_type == "Cast":
+            types.add(given["to"])
+        if node.op_type == "Constant":
+            known[node.output[0]] = onnx.numpy_helper.to_array(given["value"]) if "value" in given else None
+        assert not node.op_type.startswith("Scatter") and node.op_type not in ("Loop", "If", "NonZero"), node.op_type
+        if node.op_type == "TopK":
+            assert known[node.input[1]].max() <= TOP_K
+    assert not types & {onnx.TensorProto.DOUBLE, onnx.TensorProto.INT16, onnx.TensorProto.UINT16}
+
+
+def test_stages_decide_something(exported):
+    """The inputs are no empty ones."""
+    assert exported("prompting")[0]["valid"].sum() > 20
+    assert np.ptp(exported("rescoring")[0]["scores"]) > 1.5  # from -1 without a prompt
+    *_, chosen, _, settled = exported("election")[0].values()
     assert settled and 2 < chosen.sum() < chosen.size
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    label = exported("painting")[0]["label"]
+    assert len(np.unique(label)) > 3 and exported("painting")[0]["settled"]
 
 
-def test_painting(election):
-    ballots = [torch.from_numpy(values) for values in election[0][:5]]
-    color = torch.from_numpy(np.stack([picture(GRID.native_hw, seed) for seed in range(2)]))
-    expected, found = both(make_painter(LOOSE, GRID), (*ballots, color))
-    assert len(np.unique(expected[0])) > 3
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+def test_the_depth_term_is_refused():
+    with pytest.raises(ConfigError, match="depth_weight: expected 0 for an exported stage, got 0.5"):
+        RescoringGraph(RescoringConfig(strategy="decoder", depth_weight=0.5), GRID)

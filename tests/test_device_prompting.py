@@ -66,7 +66,7 @@ def test_peaks_are_the_hosts(window):
     for _ in range(5):
         values = rng.random((31, 44)).astype(np.float32)
         cells, _ = find_peaks(values, window=window, threshold=0.4)
-        rows, cols = np.nonzero(peak_map(torch.from_numpy(values)[None], window=window, threshold=0.4)[0].numpy())
+        rows, cols = np.nonzero(peak_map(torch.from_numpy(values)[None], window=window, threshold=0.4, plateaus=9)[0].numpy())
         assert sorted(cells.tolist()) == sorted(np.stack([cols, rows], axis=1).tolist())
 
 
@@ -79,14 +79,14 @@ def test_peaks_are_the_hosts(window):
     (np.zeros((5, 5)), []),                              # empty map
 ])
 def test_plateaus(rows, expected):
-    found = peak_map(torch.tensor(np.array(rows, np.float32))[None], window=3, threshold=0.1)[0].nonzero()
+    found = peak_map(torch.tensor(np.array(rows, np.float32))[None], window=3, threshold=0.1, plateaus=4)[0].nonzero()
     assert [(col, row) for row, col in found.tolist()] == expected
 
 
 def test_every_plateau_gives_one_peak():
     steps = np.random.default_rng(0).integers(0, 5, (40, 60)).astype(np.float32) / 5
     cells, scores = find_peaks(steps, window=3, threshold=0.1)
-    found = peak_map(torch.from_numpy(steps)[None], window=3, threshold=0.1)[0].numpy()
+    found = peak_map(torch.from_numpy(steps)[None], window=3, threshold=0.1, plateaus=400)[0].numpy()
     assert found.sum() == len(cells)
     np.testing.assert_array_equal(np.sort(steps[found]), np.sort(scores))
 

@@ -30,6 +30,7 @@ from uois_sam_ros.example import bundled_recording  # noqa: E402
 from uois_sam_ros.models.networks import build_network  # noqa: E402
 from uois_sam_ros.models.spec import model_spec  # noqa: E402
 from uois_sam_ros.replay.sources import InputOptions, open_input  # noqa: E402
+from uois_sam_ros.ros.result import heatmap_on_image  # noqa: E402
 from uois_sam_ros.runtime.torch_backend import TorchModel, find_device  # noqa: E402
 from uois_sam_ros.types import Frame  # noqa: E402
 
@@ -226,11 +227,41 @@ def test_a_stream_asks_for_the_next_frame_before_it_gives_a_result():
     assert len(list(results)) == 2 and list(segment_stream(on_device(), [])) == []
 
 
-def test_a_bad_frame_does_not_cost_a_stream_the_one_before():
-    results = segment_stream(on_device(encoding={"depth": "require"}), [scene(seed=1), scene().without_depth()])
+@pytest.mark.parametrize(("bad", "text"), [(scene().without_depth(), "depth = require"), (None, "expected a Frame")])
+def test_a_bad_frame_does_not_cost_a_stream_the_one_before(bad, text):
+    results = segment_stream(on_device(encoding={**SMALL, "depth": "require"}), [scene(seed=1), bad])
     assert next(results).depth_used
-    with pytest.raises(FrameError, match="depth = require"):
+    with pytest.raises(FrameError, match=text):
         next(results)
+
+
+def test_a_frame_without_depth_is_refused_alone():
+    """Missing and empty depth images in a batch that requires depth: the other cameras get what they get alone."""
+    segmenter = on_device(encoding={**SMALL, "depth": "require"})
+    frames = [scene().without_depth(), scene(), CASES["depth without a reading"], scene(seed=2)]
+    for results in (segmenter.segment_batch(frames), next(segment_batches(segmenter, [frames]))):
+        missing, first, empty, last = results
+        assert isinstance(missing, FrameError) and "expected a depth image" in str(missing)
+        assert isinstance(empty, FrameError) and "got fewer" in str(empty)
+        same(first, segmenter.segment(frames[1]), least=0.9999)
+        same(last, segmenter.segment(frames[3]), least=0.9999)
+    (refused,) = segmenter.segment_batch(frames[:1])
+    assert isinstance(refused, FrameError)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_heatmap_on_request(device, monkeypatch):
+    """As on the host at the frame's size; without a request it is not copied."""
+    runtime = {"runtime": {**ON_CPU, "torch_device": device}}
+    segmenter = Segmenter(update(host().config, runtime))
+    expected = heatmap_on_image(host().stages(scene()))
+    found = heatmap_on_image(segmenter.stages(scene(), with_heatmap=True))
+    assert found.shape == (120, 160) and found.dtype == np.float32 and expected.max() > 0.5
+    assert np.abs(found - expected).mean() < 0.01 and np.mean(np.abs(found - expected) > 0.1) < 0.02
+    fetched = []
+    fetch = lane_module.Lane._fetch
+    monkeypatch.setattr(lane_module.Lane, "_fetch", lambda lane, values: fetched.append(values) or fetch(lane, values))
+    assert heatmap_on_image(segmenter.stages(scene())) is None and all(values.shape[-1] < 100 for values in fetched)
 
 
 def test_too_few_rounds_are_made_up_for(monkeypatch):

@@ -15,11 +15,13 @@ from tabletop import tabletop  # noqa: E402
 
 from uois_sam_ros.config import SelectionConfig  # noqa: E402
 from uois_sam_ros.device.candidates import best_hypotheses, mask_boxes  # noqa: E402
-from uois_sam_ros.device.components import components, piece_sizes  # noqa: E402
+from uois_sam_ros.device.components import components, crumbs, piece_sizes  # noqa: E402
+from uois_sam_ros.device.histogram import histogram  # noqa: E402
 from uois_sam_ros.device.limits import metric_extent, off_plane, within_size  # noqa: E402
-from uois_sam_ros.device.nms import suppress  # noqa: E402
+from uois_sam_ros.device.nms import Suppression  # noqa: E402
 from uois_sam_ros.device.paint import make_painter, without_gaps  # noqa: E402
 from uois_sam_ros.device.select import DeviceElector, is_settled, read_tally, tally_rows  # noqa: E402
+from uois_sam_ros.device.shares import OfCount, most_of  # noqa: E402
 from uois_sam_ros.device.snap import DeviceEdgeSnapper  # noqa: E402
 from uois_sam_ros.geometry import compute_geometry  # noqa: E402
 from uois_sam_ros.selection import select  # noqa: E402
@@ -71,7 +73,7 @@ def run(frames, features, mask_sets, config, device, spare=3):
     masks, on_device = device_masks(mask_sets, count, device), device_features(features, device)
     rounds = 8
     while True:
-        election, settled = DeviceElector(config)(on_device, masks, rounds)
+        election, settled = DeviceElector(config, features[0].grid).to(device)(on_device, masks, rounds)
         prompts = device_prompts([Prompts(m.points_px, np.ones(len(m), np.float32)) for m in mask_sets], count, device)
         rows = tally_rows(on_device, prompts, election, settled).cpu().numpy()
         if is_settled(rows):
@@ -83,7 +85,7 @@ def run(frames, features, mask_sets, config, device, spare=3):
     kept = max(1, max(len(tally.scores) for tally in tallies))
     label, visible, done = painter(*election.ballots(kept), color, rounds)
     assert bool(done)
-    return label.cpu().numpy().view(np.uint16), tallies, visible.cpu().numpy()
+    return label.cpu().numpy().astype(np.uint16), tallies, visible.cpu().numpy()
 
 
 def compare(frames, features, mask_sets, config, device, least=1.0):
@@ -128,6 +130,25 @@ def test_pieces_are_those_of_opencv(device, diagonal):
     for mask, size in zip(PIECES.values(), sizes):
         _, piece, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8 if diagonal else 4)
         np.testing.assert_array_equal(size, np.where(mask, stats[piece, cv2.CC_STAT_AREA], 0))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("least", [1, 2, 5, 40, 3000])
+def test_crumbs_are_the_small_pieces(device, least):
+    masks = torch.from_numpy(np.stack(list(PIECES.values()))).to(device)
+    labels, _ = components(masks, diagonal=False, rounds=16)
+    limits = torch.full((len(masks),), least, device=device)
+    found, enough = crumbs(labels, masks, limits, rounds=400)
+    sizes = piece_sizes(labels, masks).view(masks.shape)
+    assert bool(enough) and torch.equal(found, masks & (sizes < least))
+    few, enough = crumbs(labels, masks, limits, rounds=4)
+    assert torch.equal(few, found) if least >= 40 else not bool(enough)  # then only the noise and single pixels have many
+
+
+def test_histogram():
+    numbers = np.random.default_rng(0).integers(0, 37, (3, 500))
+    expected = [np.bincount(row, minlength=37) for row in numbers]
+    np.testing.assert_array_equal(histogram(torch.from_numpy(numbers), 37).numpy(), expected)
 
 
 def test_too_few_rounds_are_told():
@@ -198,7 +219,8 @@ def test_size_limit_and_plane_veto(device):
     found = best_hypotheses(device_masks(sets, 30, device), GRID, score_threshold=0)
     on_device = device_features(features, device).geometry
     size = within_size(found, on_device, config).cpu().numpy()
-    plane = off_plane(found, on_device, config).cpu().numpy()
+    most_on_plane = OfCount(most_of(config.plane_ratio, 48 * 64)).to(device)
+    plane = off_plane(found, on_device, config, most_on_plane).cpu().numpy()
     for camera, (masks, feature) in enumerate(zip(sets, features)):
         host = host_candidates.best_hypotheses(masks, GRID, score_threshold=0)
         kept = found.standing[camera].cpu().numpy()
@@ -217,7 +239,8 @@ def test_size_limit_and_plane_veto(device):
 def test_suppression(device, iou, containment, limit):
     sets = [blobs(40, seed=3, hypotheses=1), blobs(25, seed=4, hypotheses=1)]
     found = best_hypotheses(device_masks(sets, 40, device), GRID, score_threshold=0)
-    chosen, settled = suppress(found, iou=iou, containment=containment, limit=limit, rounds=40)
+    suppress = Suppression(48 * 64, iou=iou, containment=containment, limit=limit).to(device)
+    chosen, settled = suppress(found, 40)
     assert bool(settled)
     for camera, masks in enumerate(sets):
         host = host_candidates.best_hypotheses(masks, GRID, score_threshold=0)
@@ -234,8 +257,9 @@ def test_a_long_chain_needs_more_rounds_and_says_so():
     scores = np.linspace(0.9, 0.1, 20, dtype=np.float32)[:, None]
     chain = replace(blobs(20, hypotheses=1), low_res_masks=masks, scores=scores)
     found = best_hypotheses(device_masks([chain], 20, "cpu"), GRID, score_threshold=0)
-    assert not bool(suppress(found, iou=0.2, containment=1, limit=99, rounds=8)[1])
-    chosen, settled = suppress(found, iou=0.2, containment=1, limit=99, rounds=32)
+    suppress = Suppression(48 * 64, iou=0.2, containment=1, limit=99)
+    assert not bool(suppress(found, 8)[1])
+    chosen, settled = suppress(found, 32)
     assert bool(settled) and chosen[0].nonzero().flatten().tolist() == list(range(0, 20, 2))
 
 
@@ -356,7 +380,7 @@ def test_tally():
     prompts = Prompts(np.float32([[3, 4], [9, 1]]), np.float32([0.9, 0.0]))
     features = device_features([Features(GRID, {}, geometry), Features(GRID, {}, None)], "cpu")
     masks = device_masks([only((4, 4, 20, 20)), only()], 3, "cpu")
-    election, settled = DeviceElector(LOOSE)(features, masks)
+    election, settled = DeviceElector(LOOSE, GRID)(features, masks)
     nothing = Prompts(np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
     on_device = device_prompts([prompts, nothing], 3, "cpu")
     rows = tally_rows(features, on_device, election, settled).numpy()

@@ -147,3 +147,16 @@ def test_networks_are_shared_after_a_change(pair):
 def test_a_setting_that_cannot_be_is_refused(processor):
     with pytest.raises(ConfigError):
         processor.configure(SETTINGS, update(preset("geometry"), {"selection": {"min_area": 2.0}}))
+
+
+def test_heatmap_from_the_device_path(pair):
+    """The map comes to the host when somebody asks, and looks as the host path's."""
+    pytest.importorskip("torch", reason="the device path needs torch")
+    runtime = {"backend": "torch", "frame_path": "device", "torch_device": "cpu", "threads": 1}
+    small = {"encoding": {"short_side": 96, "long_side": 128}}
+    expected = Processor(SETTINGS, update(preset("compact"), small))(pair, with_heatmap=True).result.heatmap
+    one = Processor(SETTINGS, update(preset("compact"), {**small, "runtime": runtime}))
+    found = one(pair, with_heatmap=True).result.heatmap
+    assert found.shape == expected.shape == (240, 320) and found.dtype == np.float32
+    assert expected.max() > 0.3 and np.abs(found - expected).mean() < 0.01
+    assert one(pair).result.heatmap is None

@@ -85,24 +85,37 @@ def test_one_capability_at_a_time(files, tmp_path):
             tmp_path / "build.log", tmp_path / "timing", lambda share, phase: None, (capability,)))
 
 
+def build_stage(name, stage, inputs, folder):
+    """Export a device stage for inputs of these sizes and return its plan."""
+    from uois_sam_ros.device.export import export_stage
+
+    pytest.importorskip(TENSORRT_RTX.module, reason="make test-tensorrt-rtx installs it")
+    path = export_stage(name, stage, inputs, stage.output_names, folder)
+    tensors = tuple(TensorSpec(key, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+                    for key, value in inputs.items())
+    spec = ModelSpec(name, "stage", tensors, tuple(TensorSpec(key, ()) for key in stage.output_names))
+    return build_plan(TENSORRT_RTX, BuildJob(
+        spec, path, {}, BuildOptions(), folder / "build.log", folder / "timing", lambda share, phase: None, CAPABILITIES))
+
+
 @pytest.mark.parametrize(("name", "kinds", "depth"), [
     ("compact", ("rgbd",), True), ("paper-tiny", ("sam", "dinov2"), False)])
 def test_reads_and_builds_the_device_stage_before_the_networks(tmp_path, name, kinds, depth):
     torch = pytest.importorskip("torch", reason="the device path needs the train extra")
     from uois_sam_ros.device.encoding import FrameInputs
-    from uois_sam_ros.device.export import export_stage
 
     stage = FrameInputs(preset(name).encoding, kinds, (120, 160), with_depth=depth)
     color, depth_m = torch.zeros(1, 120, 160, 3, dtype=torch.uint8), torch.ones(1, 120, 160)
     inputs = dict(zip(stage.input_names, (color, depth_m, torch.tensor([[90.0, 90, 80, 60]]))))
-    path = export_stage("inputs", stage, inputs, stage.output_names, tmp_path)
-    tensors = tuple(TensorSpec(key, tuple(value.shape), str(value.dtype).removeprefix("torch."))
-                    for key, value in inputs.items())
-    spec = ModelSpec("inputs", "stage", tensors, tuple(TensorSpec(key, ()) for key in stage.output_names))
-    plan = build_plan(TENSORRT_RTX, BuildJob(
-        spec, path, {}, BuildOptions(), tmp_path / "build.log", tmp_path / "timing", lambda share, phase: None,
-        CAPABILITIES))
-    assert len(plan) > 10_000
+    assert len(build_stage("inputs", stage, inputs, tmp_path)) > 10_000
+
+
+@pytest.mark.parametrize("name", ["prompting", "rescoring", "election", "painting"])
+def test_reads_and_builds_the_device_stages_around_the_decoder(tmp_path, name):
+    pytest.importorskip("torch", reason="the device path needs the train extra")
+    from exportable import STAGES
+
+    assert len(build_stage(name, *STAGES[name](), tmp_path)) > 10_000
 
 
 def test_what_it_does_not_read_is_told(tmp_path):

@@ -31,7 +31,8 @@ class StageResults:
     Attributes:
         features, prompts, mask_set: inputs and output of decoding and rescoring; ``prompts`` and
             ``mask_set`` are ``None`` for the geometry method. With ``runtime.frame_path`` device maps, geometry and
-            masks stay there: the features have a grid only, the prompts no maps, and ``mask_set`` is ``None``.
+            masks stay there: the features have a grid only, the prompts no maps but the heatmap when asked for, and
+            ``mask_set`` is ``None``.
         instances: the result, with timings.
         plane: the support plane, ``None`` without one.
     """
@@ -112,13 +113,17 @@ class Segmenter:
         """
         return self.stages(frame).instances
 
-    def stages(self, frame: Frame) -> StageResults:
-        """Segment one frame and return what every stage made; raises as ``segment``."""
+    def stages(self, frame: Frame, *, with_heatmap: bool = False) -> StageResults:
+        """Segment one frame and return what every stage made; raises as ``segment``.
+
+        Args:
+            with_heatmap: with ``runtime.frame_path`` device, fetch the prompter's heatmap; on the host it is at hand.
+        """
         if not isinstance(frame, Frame):
             raise FrameError(f"frame: expected a Frame, got {type(frame).__name__}; "
                              "build one: Frame(color, depth_m, intrinsics)")
         if self._on_device is not None:
-            found = self._on_device.run([frame])[0]
+            found = self._on_device.run_one(frame, with_heatmap=with_heatmap)
             return StageResults(Features(found.grid, {}), found.instances.prompts, None, found.instances, found.plane)
         clock = _Clock()
         features = clock.time("encoding", lambda: self._encode(frame))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config import SegmenterConfig
 from ..engines.profiles import networks
+from ..errors import FrameError
 from ..pipeline import Segmenter
 from ..prompting import make_prompter
 from ..runtime.base import Model
@@ -97,6 +98,9 @@ class TimedSegmenter:
             return Timed({name: sum(one.ms[name] for one in timed) for name in timed[0].ms},
                          sum(one.objects for one in timed), sum(one.prompts for one in timed))
         results = self._segmenter.segment_batch(frames)
+        for result in results:
+            if isinstance(result, FrameError):
+                raise result
         return Timed(results[0].timings_ms, sum(map(len, results)), sum(map(_prompts, results)))
 
 

@@ -53,7 +53,7 @@ class DeviceResult:
     """What the host gets for one frame.
 
     Attributes:
-        instances: with timings; their prompts have no maps, which stay on the device.
+        instances: with timings; their prompts have no maps, which stay on the device, but the heatmap when asked for.
         grid: native to working mapping.
         plane: the support plane, ``None`` without one; its inlier ratio is not known here (NaN).
     """
@@ -112,8 +112,12 @@ class Lane:
             self._choose()
 
     @torch.inference_mode()
-    def finish(self) -> list[DeviceResult]:
-        """Wait for what ``begin`` started; one result a frame."""
+    def finish(self, *, with_heatmap: bool = False) -> list[DeviceResult]:
+        """Wait for what ``begin`` started; one result a frame.
+
+        Args:
+            with_heatmap: fetch the prompter's heatmaps, too; otherwise nobody copies them.
+        """
         rows = self._fetch(self._rows)
         while not is_settled(rows):
             self._more_rounds()
@@ -126,9 +130,12 @@ class Lane:
         visible = np.zeros((self._shape.cameras, 0), bool)
         if most:
             labels, visible = self._paint(most)
+        heatmaps: Sequence[np.ndarray | None] = [None] * self._shape.cameras
+        if with_heatmap and self.prompts.heatmap is not None:
+            heatmaps = self._fetch(self.prompts.heatmap)
         timings = self._clock.timings_ms()
         timings["total"] = 1000 * (perf_counter() - self._begun)
-        return [self._result(*of_camera, timings) for of_camera in zip(self.frames, tallies, labels, visible)]
+        return [self._result(*of_camera, timings) for of_camera in zip(self.frames, tallies, labels, visible, heatmaps)]
 
     def _choose(self) -> None:
         """Run the steps from the uploaded frame to the election."""
@@ -158,8 +165,9 @@ class Lane:
         count = min(-(-most // GROUP) * GROUP, self._election.rank.shape[1])
 
         def step() -> None:
-            self._label, visible, settled = self._stages.paint(
+            label, visible, settled = self._stages.paint(
                 *self._election.ballots(count), self._frame.color, self._rounds)
+            self._label = label.to(torch.int16)  # the bits of uint16
             self._flags = torch.cat([visible, settled.expand(self._shape.cameras, 1)], dim=1)
 
         while True:
@@ -188,13 +196,14 @@ class Lane:
             self._done.synchronize()
         return copy.numpy()
 
-    def _result(self, frame: Frame, tally: Tally, label: np.ndarray, visible: np.ndarray,
+    def _result(self, frame: Frame, tally: Tally, label: np.ndarray, visible: np.ndarray, heatmap: np.ndarray | None,
                 timings_ms: dict[str, float]) -> DeviceResult:
         depth = frame.depth_m if tally.depth_used else None
         seen = np.flatnonzero(visible[:len(tally.scores)])
         windows = self._stages.paint.native_windows(tally.boxes[seen])
         items = describe(label, windows, tally.scores[seen], depth, frame.intrinsics)
-        instances = Instances(label, items, timings_ms, tally.depth_used, Prompts(tally.points_px, tally.point_scores))
+        prompts = Prompts(tally.points_px, tally.point_scores, heatmap=heatmap)
+        instances = Instances(label, items, timings_ms, tally.depth_used, prompts)
         return DeviceResult(instances, self._stages.paint.grid, tally.plane)
 
     def _on_stream(self) -> AbstractContextManager[object]:

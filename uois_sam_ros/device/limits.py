@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ..config import SelectionConfig
 from ..selection.limits import EXTENT_QUANTILES, MAX_POINTS, MIN_POINTS
 from .candidates import DeviceCandidates
+from .shares import OfCount
 from .types import DeviceGeometry
 
+#: Points of a mask that are sorted, as many as TensorRT can. Sampling leaves some 1,600; only a mask of which fewer than
+#: ``MIN_POINTS`` are among the samples may have more, and then the first in raster order count.
+MOST_POINTS = 3840
 
-def within_area(areas: torch.Tensor, image_area: int, config: SelectionConfig) -> torch.Tensor:
-    """Return bool[B, K]: the area int64[B, K], as a fraction of the image, is inside the limits."""
-    share = areas.double() / image_area
-    return (share >= config.min_area) & (share <= config.max_area)
+
+def area_limits(pixels: int, config: SelectionConfig) -> tuple[int, int]:
+    """Return the least and the greatest area whose share of a picture of so many pixels is inside the limits."""
+    share = np.arange(pixels + 1) / pixels
+    inside = np.flatnonzero((share >= config.min_area) & (share <= config.max_area))
+    return (int(inside[0]), int(inside[-1])) if len(inside) else (1, 0)
 
 
 def within_size(candidates: DeviceCandidates, geometry: DeviceGeometry, config: SelectionConfig) -> torch.Tensor:
@@ -29,8 +36,7 @@ def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tens
                   boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return float32[B, K], the larger side (m) of the box of a mask's valid points, and bool[B, K]: enough points.
 
-    The host sorts the points of each mask. Here the picture is sorted once along each axis, and the points of a mask
-    are counted in that order.
+    The points of each mask are brought together, then sorted along each axis.
 
     Args:
         points_m: float32[B, h, w, 3]; valid: bool[B, h, w]; masks: bool[B, K, h, w]; boxes: int64[B, K, 4].
@@ -45,22 +51,28 @@ def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tens
     taken = (some | every & thin[..., None, None]).flatten(2)
     count = taken.sum(-1)
     low, high = (_rank(quantile, count) for quantile in EXTENT_QUANTILES)
-    sides = []
-    for values in points_m.flatten(1, 2).unbind(-1):
-        values, order = values.sort(dim=1)
-        counted = taken.gather(2, order[:, None].expand_as(taken)).cumsum(-1, dtype=torch.int32)
-        places = [(counted <= rank[..., None]).sum(-1).clamp(max=values.shape[1] - 1) for rank in (low, high)]
-        sides.append(values.gather(1, places[1]) - values.gather(1, places[0]))
-    extent = torch.stack(sides).amax(dim=0) / (EXTENT_QUANTILES[1] - EXTENT_QUANTILES[0])
+    most = min(MOST_POINTS, taken.shape[2])
+    early = torch.arange(taken.shape[2], 0, -1, dtype=torch.float32, device=taken.device)
+    is_taken, place = torch.where(taken, early, 0.0).topk(most, dim=2)
+    camera = torch.arange(len(taken), device=taken.device)[:, None, None]
+    points = points_m.flatten(1, 2)[camera, place].where(is_taken[..., None] > 0, torch.inf)
+    points = points.topk(most, dim=2, largest=False).values
+    sides = [points.gather(2, rank.clamp(max=most - 1)[..., None, None].expand(-1, -1, 1, 3)) for rank in (low, high)]
+    extent = (sides[1] - sides[0]).squeeze(2).amax(dim=2) / (EXTENT_QUANTILES[1] - EXTENT_QUANTILES[0])
     return extent, count >= MIN_POINTS
 
 
-def off_plane(candidates: DeviceCandidates, geometry: DeviceGeometry, config: SelectionConfig) -> torch.Tensor:
-    """Return bool[B, K]: the mask rises above the support plane, or its score overrules the veto."""
+def off_plane(candidates: DeviceCandidates, geometry: DeviceGeometry, config: SelectionConfig,
+              most_on_plane: OfCount) -> torch.Tensor:
+    """Return bool[B, K]: the mask rises above the support plane, or its score overrules the veto.
+
+    Args:
+        most_on_plane: by area, the most pixels on the plane of a mask that rises above it.
+    """
     height, width = candidates.masks.shape[-2:]
     plane = plane_pixels(geometry, config.plane_tolerance_m)[:, :height, :width]
     on_plane = (candidates.masks.flatten(2).float() @ plane.flatten(1).float()[..., None]).squeeze(-1)
-    rises = on_plane.double() <= config.plane_ratio * candidates.areas.double()
+    rises = on_plane.long() <= most_on_plane(candidates.areas)
     seen = (geometry.usable & geometry.plane_found)[:, None]
     return rises | (candidates.scores >= config.plane_sure) | ~seen
 

@@ -10,40 +10,50 @@ found the greedy choice itself.
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from .candidates import DeviceCandidates
 from .components import ROUNDS
+from .shares import OfCount, most_in_ratio, most_of
 
 
-def suppress(candidates: DeviceCandidates, *, iou: float, containment: float, limit: int,
-             rounds: int = ROUNDS) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose masks from the best score on; the rules are those of ``selection/nms.py``.
+class Suppression(nn.Module):
+    """Chooses masks from the best score on; the rules are those of ``selection/nms.py``.
 
-    Returns:
-        bool[B, K], at most ``limit`` chosen masks a camera, and bool[]: ``rounds`` were enough.
+    Args:
+        pixels: of the picture that the masks lie on.
+        limit: at most this many masks a camera.
     """
-    masks = candidates.masks.flatten(2)
-    areas = candidates.areas.double()
-    places = torch.arange(masks.shape[1], device=masks.device, dtype=torch.int32)
-    better = places[None, :] < places[:, None]  # [this mask, a better one]
-    overlap = overlaps(masks)
-    rivals = (overlap / (areas[:, :, None] + areas[:, None] - overlap) > iou) & better
-    chosen = candidates.standing
-    settled = torch.zeros((), dtype=torch.bool, device=masks.device)
-    for _ in range(rounds):
-        before = chosen
-        dropped = (rivals & before[:, None]).any(-1)
-        if containment < 1:
-            dropped = dropped | (_covered(masks, before, places).double() > containment * areas)
-        chosen = candidates.standing & ~dropped
-        settled = (chosen == before).all()
-    return chosen & (chosen.cumsum(1) <= limit), settled
+
+    def __init__(self, pixels: int, *, iou: float, containment: float, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self.most_common = OfCount(most_in_ratio(iou, pixels))
+        self.most_covered = OfCount(most_of(containment, pixels)) if containment < 1 else None
+
+    def forward(self, candidates: DeviceCandidates, rounds: int = ROUNDS) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return bool[B, K], the chosen masks, and bool[]: ``rounds`` were enough."""
+        masks, areas = candidates.masks.flatten(2), candidates.areas
+        places = torch.arange(masks.shape[1], device=masks.device, dtype=torch.int32)
+        better = places[None, :] < places[:, None]  # [this mask, a better one]
+        overlap = overlaps(masks)
+        rivals = (overlap > self.most_common(areas[:, :, None] + areas[:, None] - overlap)) & better
+        chosen = candidates.standing
+        settled = torch.zeros((), dtype=torch.bool, device=masks.device)
+        for _ in range(rounds):
+            before = chosen
+            dropped = (rivals & before[:, None]).any(-1)
+            if self.most_covered is not None:
+                dropped = dropped | (_covered(masks, before, places) > self.most_covered(areas))
+            chosen = candidates.standing & ~dropped
+            settled = (chosen == before).all()
+        return chosen & (chosen.cumsum(1) <= self._limit), settled
 
 
 def overlaps(masks: torch.Tensor) -> torch.Tensor:
-    """Return float64[B, K, K], the common pixels of all pairs of bool[B, K, n]; exact, being sums of ones."""
+    """Return int64[B, K, K], the common pixels of all pairs of bool[B, K, n]; exact, being sums of ones."""
     ones = masks.float()
-    return (ones @ ones.transpose(1, 2)).double()
+    return (ones @ ones.transpose(1, 2)).long()
 
 
 def _covered(masks: torch.Tensor, chosen: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

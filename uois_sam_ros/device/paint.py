@@ -11,7 +11,9 @@ from ..config import SelectionConfig
 from ..selection.candidates import Box
 from ..selection.paint import CRUMB, KEPT, LOGIT_CAP, MARGIN, native_window, padded_box, radius_margin
 from ..types import Grid
-from .components import ROUNDS, components, piece_sizes
+from .components import ROUNDS, components, crumbs
+from .histogram import histogram
+from .shares import OfCount, least_of
 from .snap import DeviceEdgeSnapper, Guide
 
 #: Masks that are drawn at native resolution at once; bounds the memory.
@@ -26,9 +28,13 @@ class DevicePainter(nn.Module):
         snapper: for pictures of that size; ``None`` leaves the edges where they are.
     """
 
+    input_names = ("logits", "boxes", "areas", "scores", "taken", "color")
+    output_names = ("label", "visible", "settled")
+
     def __init__(self, grid: Grid, snapper: DeviceEdgeSnapper | None) -> None:
         super().__init__()
         self.grid, self.snapper = grid, snapper
+        self.least_piece = OfCount(least_of(CRUMB, grid.resized_hw[0] * grid.resized_hw[1]))
         margin = MARGIN if snapper is None else radius_margin(snapper.radius_px, grid)
         self._bounds = [native_bounds(grid, axis, margin) for axis in (0, 1)]
         for name, bounds in zip(("_cols", "_rows"), self._bounds):
@@ -45,17 +51,23 @@ class DevicePainter(nn.Module):
             color: uint8[B, H, W, 3].
 
         Returns:
-            int16[B, H, W] whose bits are the uint16 labels, ids 1..n without gaps; bool[B, N], the masks that have an
-            id; bool[], ``rounds`` of ``components`` were enough.
+            int32[B, H, W], the labels, ids 1..n without gaps; bool[B, N], the masks that have an id; bool[],
+            ``rounds`` of ``components`` were enough.
         """
         height, width = self.grid.native_hw
         guide = self.snapper.guide(color) if self.snapper is not None else None
-        clean, settled = clean_logits(logits, areas, rounds)
+        masks = logits > 0
+        pieces, settled = components(masks.flatten(0, 1), diagonal=True, rounds=rounds)
+        pieces = pieces.view(*logits.shape[:2], -1)
         held = torch.zeros((len(logits), height, width), device=logits.device)
         label = torch.zeros(held.shape, dtype=torch.int32, device=logits.device)
         for start in range(0, logits.shape[1], GROUP):
             group = slice(start, start + GROUP)
-            claims = self._claims(clean[:, group], boxes[:, group], guide) * scores[:, group, None, None]
+            small, all_seen = crumbs(pieces[:, group].flatten(0, 1), masks[:, group].flatten(0, 1),
+                                     self.least_piece(areas[:, group]).flatten(), rounds)
+            clean = logits[:, group].masked_fill(small.view_as(masks[:, group]), -1)
+            settled = settled & all_seen
+            claims = self._claims(clean, boxes[:, group], guide) * scores[:, group, None, None]
             claims = claims * taken[:, group, None, None]
             best = claims.amax(dim=1)
             ids = torch.arange(start + 1, start + 1 + claims.shape[1], device=label.device, dtype=torch.int32)
@@ -63,7 +75,7 @@ class DevicePainter(nn.Module):
             wins = best > held
             held, label = torch.where(wins, best, held), torch.where(wins, first, label)
         label, visible = without_gaps(label.long(), logits.shape[1])
-        return label.to(torch.int16), visible, settled
+        return label.int(), visible, settled
 
     def native_windows(self, boxes: np.ndarray) -> tuple[Box, ...]:
         """Return the native xyxy windows that hold all painted pixels of masks with working boxes int[N, 4]."""
@@ -115,15 +127,6 @@ def native_bounds(grid: Grid, axis: int, margin: int) -> np.ndarray:
     return np.asarray(windows, dtype=np.int64).T.copy()
 
 
-def clean_logits(logits: torch.Tensor, areas: torch.Tensor, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return float32[B, N, h, w] with crumbs made negative, and bool[]: ``rounds`` of ``components`` were enough."""
-    masks = (logits > 0).flatten(0, 1)
-    labels, settled = components(masks, diagonal=True, rounds=rounds)
-    sizes = piece_sizes(labels, masks).view(logits.shape)
-    crumb = (sizes > 0) & (sizes < (CRUMB * areas.double()).ceil().int()[..., None, None])
-    return logits.masked_fill(crumb, -1), settled
-
-
 def without_gaps(label: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rename the ids 1..count of int64[B, H, W] so that those without a pixel leave no gap.
 
@@ -131,6 +134,6 @@ def without_gaps(label: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.T
         int64[B, H, W], and bool[B, count]: the id had a pixel.
     """
     flat = label.flatten(1)
-    seen = torch.zeros((len(flat), count + 1), dtype=torch.bool, device=label.device).scatter(1, flat, True)
-    seen[:, 0] = False
-    return (seen.cumsum(1) * seen).gather(1, flat).view_as(label), seen[:, 1:]
+    seen = histogram(flat, count + 1)[:, 1:] > 0
+    names = F.pad(seen.long().cumsum(1) * seen, (1, 0))
+    return names.gather(1, flat).view_as(label), seen

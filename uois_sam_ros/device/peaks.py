@@ -7,16 +7,29 @@ import torch.nn.functional as F
 
 from .components import components
 
+#: Farther, squared and times a plateau's size squared, than any cell.
+FAR = 1 << 62
 #: Rounds of thinning; enough for chains of points each of which is dropped or kept because of the one before.
 THIN_ROUNDS = 16
 
 
-def peak_map(values: torch.Tensor, *, window: int, threshold: float) -> torch.Tensor:
-    """Mark the local maxima of float32[B, h, w] maps, one cell a plateau, as ``find_peaks`` chooses; bool[B, h, w]."""
+def peak_map(values: torch.Tensor, *, window: int, threshold: float, plateaus: int) -> torch.Tensor:
+    """Mark the local maxima of maps, one cell a plateau, as ``find_peaks`` chooses.
+
+    Args:
+        values: float32[B, h, w], at least 0.
+        plateaus: the highest so many of more than one cell are looked at.
+
+    Returns:
+        bool[B, h, w].
+    """
     side = window | 1
     highest = F.max_pool2d(values[:, None], side, 1, side // 2).squeeze(1)
     top = (values >= highest) & (values >= threshold)
-    return top & _centres(top, _touches_equal_outside(values, top))
+    tops_around = 9 * F.avg_pool2d(top[:, None].float(), 3, 1, 1).squeeze(1)
+    shelf = _touches_equal_outside(values, top)
+    large = top & (tops_around > 1.5)
+    return top & ~large & ~shelf | _centres(values, large, shelf, plateaus)
 
 
 def best_first(scores: torch.Tensor, valid: torch.Tensor, count: int) -> torch.Tensor:
@@ -58,22 +71,23 @@ def _touches_equal_outside(values: torch.Tensor, top: torch.Tensor) -> torch.Ten
     return found & top
 
 
-def _centres(top: torch.Tensor, shelf: torch.Tensor) -> torch.Tensor:
-    """bool[B, h, w]: of each plateau without a shelf the cell nearest to its centroid, the first in raster order."""
-    shape, (height, width) = top.shape, top.shape[-2:]
-    plateau, _ = components(top, diagonal=True)
-    place = torch.arange(height * width, device=top.device)
+def _centres(values: torch.Tensor, large: torch.Tensor, shelf: torch.Tensor, plateaus: int) -> torch.Tensor:
+    """bool[B, h, w]: of each plateau without a shelf the cell nearest to its centroid, the first in raster order.
+
+    Every cell is compared with every one of the highest ``plateaus``.
+    """
+    width = values.shape[2]
+    labels, _ = components(large, diagonal=True)
+    place = torch.arange(labels.shape[1], device=labels.device)
     rows, cols = place // width, place % width
-    inside = top.flatten(1).long()
-
-    def total(values: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(plateau).scatter_add(1, plateau, values * inside).gather(1, plateau)
-
-    def least(values: torch.Tensor) -> torch.Tensor:
-        return values.scatter_reduce(1, plateau, values, "amin").gather(1, plateau)
-
-    size = total(inside)
-    distance = (size * cols - total(cols * inside)) ** 2 + (size * rows - total(rows * inside)) ** 2
-    nearest = distance == least(distance)
-    first = torch.where(nearest, place, height * width)
-    return ((first == least(first)) & (total(shelf.flatten(1).long()) == 0)).reshape(shape)
+    heights = torch.where((labels == place) & large.flatten(1), values.flatten(1), -1.0)  # of a plateau's last cell
+    found, last = heights.topk(min(plateaus, heights.shape[1]), dim=1)
+    member = (labels[:, None] == last[..., None]) & (found >= 0)[..., None]
+    inside = member.long()
+    size = inside.sum(dim=2, keepdim=True)
+    away = [size * along - (inside * along).sum(dim=2, keepdim=True) for along in (rows, cols)]
+    distance = torch.where(member, away[0] ** 2 + away[1] ** 2, FAR)
+    nearest = member & (distance == distance.amin(dim=2, keepdim=True))
+    first = torch.where(nearest, place, labels.shape[1]).amin(dim=2)
+    peak = (found >= 0) & ~(member & shelf.flatten(1)[:, None]).any(dim=2)
+    return ((place == first[..., None]) & peak[..., None]).any(dim=1).view_as(large)

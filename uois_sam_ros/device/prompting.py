@@ -59,7 +59,8 @@ class HpgPoints(nn.Module):
         foreground_hw, heatmap_hw: cells of the maps.
     """
 
-    reads = ("foreground", "heatmap")
+    reads = input_names = ("foreground", "heatmap")
+    output_names = ("points_px", "scores", "valid", "foreground_work", "heatmap_work")
 
     def __init__(self, config: PromptingConfig, grid: Grid, foreground_hw: tuple[int, int],
                  heatmap_hw: tuple[int, int]) -> None:
@@ -90,9 +91,11 @@ class HpgPoints(nn.Module):
         config = self._config
         every_cell = torch.arange(heat[0].numel(), device=heat.device)[None]
         on_foreground = sample(foreground_work, self._heat.points(every_cell)) >= config.foreground_threshold
-        peak = peak_map(heat, window=config.peak_window, threshold=config.heatmap_threshold).flatten(1) & on_foreground
+        peak = peak_map(heat, window=config.peak_window, threshold=config.heatmap_threshold, plateaus=self._count)
+        peak = peak.flatten(1) & on_foreground
         heat = heat.flatten(1)
-        cells = torch.where(peak, heat, -1.0).topk(self._count, dim=1).indices.sort(dim=1).values
+        cells = torch.where(peak, heat, -1.0).topk(self._count, dim=1).indices
+        cells = cells.float().topk(self._count, dim=1, largest=False).values.long()
         scores, valid = heat.gather(1, cells), peak.gather(1, cells)
         order = best_first(scores, valid, self._count)
         cells, scores, valid = (values.gather(1, order) for values in (cells, scores, valid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -71,20 +72,30 @@ class DeviceSegmenter:
         Raises:
             FrameError: not a Frame; or depth is needed and the frame has none, or almost none.
         """
-        return self.run([frame])[0].instances
+        return self.run_one(frame).instances
 
-    def segment_batch(self, frames: Sequence[Frame]) -> list[Instances]:
-        """Segment one frame of each of several cameras, with one pass of the encoders; raises as ``segment``.
+    def segment_batch(self, frames: Sequence[Frame]) -> list[Instances | FrameError]:
+        """Segment one frame of each of several cameras, with one pass of the encoders.
+
+        Returns:
+            A result a frame. One without the depth that is needed gets the error that ``segment`` would raise instead,
+            and costs the others nothing.
 
         Raises:
-            FrameError: no frames, or pictures of different sizes.
+            FrameError: no frames, something else than frames, or pictures of different sizes.
         """
-        return [result.instances for result in self.run(frames)]
+        return [instances_of(result) for result in self.run(frames)]
 
-    def run(self, frames: Sequence[Frame]) -> list[DeviceResult]:
-        """As ``segment_batch``, with all that the host learns."""
-        lane = self.begin(frames)
-        return self.finish(lane)
+    def run(self, frames: Sequence[Frame], *, with_heatmap: bool = False) -> list[DeviceResult | FrameError]:
+        """As ``segment_batch``, with all that the host learns, and with the prompter's heatmap on request."""
+        return self.finish(self.begin(frames), with_heatmap=with_heatmap)
+
+    def run_one(self, frame: Frame, *, with_heatmap: bool = False) -> DeviceResult:
+        """As ``run`` for one frame; raises as ``segment``."""
+        (result,) = self.run([frame], with_heatmap=with_heatmap)
+        if isinstance(result, FrameError):
+            raise result
+        return result
 
     def begin(self, frames: Sequence[Frame], turn: int = 0) -> Lane:
         """Hand a batch to the device without waiting for it.
@@ -97,27 +108,32 @@ class DeviceSegmenter:
         if mode == "off":
             frames = [frame.without_depth() if frame.depth_m is not None else frame for frame in frames]
             shape = lane_shape(frames)
-        for frame in frames if mode == "require" else ():
-            if frame.depth_m is None:
-                raise FrameError(f"{frame.name}: expected a depth image (depth = require), got none; pass depth_m, or "
-                                 "use depth = auto")
+        if mode == "require":  # a frame without depth goes along as one without a reading
+            shape = replace(shape, with_depth=True)
         if (shape, turn) not in self._lanes:
             self._lanes[shape, turn] = Lane(self._stages_for(shape.native_hw), shape, self.device, record=self._record)
         lane = self._lanes[shape, turn]
         lane.begin(frames)
         return lane
 
-    def finish(self, lane: Lane) -> list[DeviceResult]:
-        """Wait for the batch that ``begin`` returned the lane of; raises as ``segment``."""
-        results = lane.finish()
+    def finish(self, lane: Lane, *, with_heatmap: bool = False) -> list[DeviceResult | FrameError]:
+        """Wait for the batch that ``begin`` returned the lane of; results as of ``run``."""
+        results = lane.finish(with_heatmap=with_heatmap)
+        if self.config.encoding.depth != "require":
+            return list(results)
+        return [result if result.instances.depth_used else self._refusal(frame)
+                for frame, result in zip(lane.frames, results)]
+
+    def _refusal(self, frame: Frame) -> FrameError:
+        """Return why a frame whose depth was not used is refused where depth is required."""
         config = self.config.encoding
-        for frame, result in zip(lane.frames, results):
-            if config.depth == "require" and not result.instances.depth_used:
-                raise FrameError(
-                    f"{frame.name}: expected depth readings up to {config.max_depth_m:g} m on at least "
-                    f"{100 * config.min_valid_depth:g} % of the picture (depth = require), got fewer; check the sensor "
-                    "and max_depth_m, or use depth = auto")
-        return results
+        if frame.depth_m is None:
+            return FrameError(f"{frame.name}: expected a depth image (depth = require), got none; pass depth_m, or use "
+                              "depth = auto")
+        return FrameError(
+            f"{frame.name}: expected depth readings up to {config.max_depth_m:g} m on at least "
+            f"{100 * config.min_valid_depth:g} % of the picture (depth = require), got fewer; check the sensor and "
+            "max_depth_m, or use depth = auto")
 
     def _network(self, name: str) -> tuple[nn.Module, ModelSpec]:
         if name not in self._models:
@@ -143,7 +159,11 @@ class DeviceSegmenter:
                 self._prompter or DevicePrompter(config.prompting, grid).to(self.device),
                 DeviceDecoder(config.decoding, *self._decoder),
                 DeviceRescorer(config.rescoring, network, spec),
-                DeviceElector(config.selection),
+                DeviceElector(config.selection, grid).to(self.device),
                 make_painter(config.selection, grid).to(self.device))
         return self._stages[native_hw]
 
+
+def instances_of(result: DeviceResult | FrameError) -> Instances | FrameError:
+    """Return what a caller who wants instances alone gets for a frame."""
+    return result if isinstance(result, FrameError) else result.instances

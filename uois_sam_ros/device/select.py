@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ..config import SelectionConfig
-from ..types import Plane
+from ..types import Grid, Plane
 from .candidates import DeviceCandidates, best_hypotheses
 from .components import ROUNDS
-from .limits import off_plane, within_area, within_size
-from .nms import suppress
+from .limits import area_limits, off_plane, within_size
+from .nms import Suppression
+from .shares import OfCount, most_of
 from .types import DeviceFeatures, DeviceMaskSet, DevicePrompts
 
 
@@ -40,27 +41,32 @@ class Election:
 
 
 class DeviceElector(nn.Module):
-    """Best hypotheses, limits, plane veto and suppression."""
+    """Best hypotheses, limits, plane veto and suppression, for pictures that map to the working grid like ``grid``."""
 
-    def __init__(self, config: SelectionConfig) -> None:
+    def __init__(self, config: SelectionConfig, grid: Grid) -> None:
         super().__init__()
         self.config = config
+        pixels = grid.resized_hw[0] * grid.resized_hw[1]
+        self._areas = area_limits(pixels, config)
+        self.most_on_plane = OfCount(most_of(config.plane_ratio, pixels))
+        self.suppress = Suppression(pixels, iou=config.nms_iou, containment=config.containment,
+                                    limit=config.max_instances)
 
     def forward(self, features: DeviceFeatures, mask_set: DeviceMaskSet,
                 rounds: int = ROUNDS) -> tuple[Election, torch.Tensor]:
         """Choose; also returns bool[], ``rounds`` of suppression were enough."""
         config, grid, geometry = self.config, features.grid, features.geometry
         candidates = best_hypotheses(mask_set, grid, score_threshold=config.score_threshold)
-        standing = candidates.standing & within_area(candidates.areas, grid.resized_hw[0] * grid.resized_hw[1], config)
+        least, most = self._areas
+        standing = candidates.standing & (candidates.areas >= least) & (candidates.areas <= most)
         if geometry is not None:
             standing = standing & within_size(candidates, geometry, config)
             if config.plane_veto:
-                standing = standing & off_plane(candidates, geometry, config)
+                standing = standing & off_plane(candidates, geometry, config, self.most_on_plane)
         candidates = replace(candidates, standing=standing)
-        chosen, settled = suppress(candidates, iou=config.nms_iou, containment=config.containment,
-                                   limit=config.max_instances, rounds=rounds)
+        chosen, settled = self.suppress(candidates, rounds)
         count = chosen.shape[1]
-        place = torch.arange(count, device=chosen.device)
+        place = torch.arange(count, dtype=torch.float32, device=chosen.device)
         rank = torch.where(chosen, place, place + count).topk(count, dim=1, largest=False).indices
         return Election(candidates, rank, chosen.gather(1, rank)), settled
 

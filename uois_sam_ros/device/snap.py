@@ -54,7 +54,7 @@ class DeviceEdgeSnapper(nn.Module):
 
     def guide(self, color: torch.Tensor) -> Guide:
         """Prepare pictures uint8[B, H, W, 3]."""
-        blurred = _blur(color.permute(0, 3, 1, 2).float())
+        blurred = _blur(color.float().permute(0, 3, 1, 2))
         small = self._shrink(blurred)
         small = (torch.floor(small + 0.5) if self._step == 2 else torch.round(small)) / 255  # OpenCV's two rules
         second = self._box(torch.cat([small[:, i:i + 1] * small[:, j:j + 1] for i, j in PAIRS], dim=1))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import FrameError
 from ..types import Frame, Instances
-from .segmenter import DeviceSegmenter
+from .segmenter import DeviceSegmenter, instances_of
 
 
 def segment_stream(segmenter: DeviceSegmenter, frames: Iterable[Frame]) -> Iterator[Instances]:
@@ -18,22 +18,25 @@ def segment_stream(segmenter: DeviceSegmenter, frames: Iterable[Frame]) -> Itera
     Raises:
         FrameError: as ``DeviceSegmenter.segment``, when the frame's turn comes.
     """
-    for batch in segment_batches(segmenter, ([frame] for frame in frames)):
-        yield batch[0]
+    for (result,) in segment_batches(segmenter, ([frame] for frame in frames)):
+        if isinstance(result, FrameError):
+            raise result
+        yield result
 
 
-def segment_batches(segmenter: DeviceSegmenter, batches: Iterable[Sequence[Frame]]) -> Iterator[list[Instances]]:
-    """As ``segment_stream``, for several cameras together."""
+def segment_batches(segmenter: DeviceSegmenter,
+                    batches: Iterable[Sequence[Frame]]) -> Iterator[list[Instances | FrameError]]:
+    """As ``segment_stream``, for several cameras together; results as of ``DeviceSegmenter.segment_batch``."""
     under_way = None
     for turn, batch in enumerate(batches):
         try:
             lane = segmenter.begin(batch, turn % 2)
         except FrameError:
-            if under_way is not None:  # a bad frame does not cost the one before
-                yield [result.instances for result in segmenter.finish(under_way)]
+            if under_way is not None:  # a bad batch does not cost the one before
+                yield [instances_of(result) for result in segmenter.finish(under_way)]
             raise
         if under_way is not None:
-            yield [result.instances for result in segmenter.finish(under_way)]
+            yield [instances_of(result) for result in segmenter.finish(under_way)]
         under_way = lane
     if under_way is not None:
-        yield [result.instances for result in segmenter.finish(under_way)]
+        yield [instances_of(result) for result in segmenter.finish(under_way)]

@@ -82,7 +82,7 @@ class Processor:
             ignored = decode_ignore(pair.ignore, frame.color.shape[:2], settings.ignore_topic)
         part = crop(frame, settings.roi) if any(settings.roi) else frame
         converted = perf_counter()
-        stages = segmenter.stages(part)
+        stages = segmenter.stages(part, with_heatmap=with_heatmap)
         segmented = perf_counter()
         instances = stages.instances
         timings = dict(instances.timings_ms)
