@@ -4,9 +4,10 @@
     python benchmarks/chain_choice.py --run runs/base --json choice.json
 
 The IoU head was trained on the IoU with whichever level fits best (part, object, group); HDNet learns the IoU with the
-object. It is trained as the paper has it (batches of 30 prompts, squared error, rate 1e-3 over ten every third of the
-epochs) on shares of the views and on shuffled targets, with several seeds. The last fifth of the views judges: the mean
-IoU, with the clicked object, of the mask that a score ranks first; intervals are paired over views.
+object. It is trained as the paper has it (tokens alone, batches of 30 prompts, squared error, rate 1e-3 over ten every
+third of the epochs) on shares of the views and on shuffled targets, with several seeds; and once more with what the
+compact model's HDNet reads besides: how a mask lies among the other candidates. The last fifth of the views judges: the
+mean IoU, with the clicked object, of the mask that a score ranks first; intervals are paired over views.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from chain_report import interval
+from chain_runs import chosen_iou, mixed_targets, scores
 
 from uois_sam_ros.machine import describe
 from uois_sam_ros.models.compact import CompactModel
@@ -35,10 +37,10 @@ from uois_sam_ros.training.fit import FitConfig, fit
 from uois_sam_ros.training.hdnet import HdnetTask
 from uois_sam_ros.training.ranks import Ranks
 from uois_sam_ros.training.stages import TOKENS
-from uois_sam_ros.training.tokens import TokenSet
+from uois_sam_ros.training.tokens import TokenSet, decoded
 
 PERCENTS = (1, 10, 100)
-SHUFFLED = "shuffled IoU"
+SHUFFLED, RELATED = "shuffled IoU", "100 %, with relations"
 
 
 def main() -> None:
@@ -53,10 +55,11 @@ def main() -> None:
     clicks = read_clicks(args.run, args.views)
     first = args.views - args.views // 5
     train, test = clicks.subset(clicks.frame < first), clicks.subset(clicks.frame >= first)
-    picked = {name: per_view(test, score) for name, score in
+    picked = {name: chosen_iou(test, score) for name, score in
               (("decoder's score", test.iou_predictions), ("oracle", test.target))}
-    for name in (*map(str, PERCENTS), SHUFFLED):
-        runs = [per_view(test, scores(train_one(train, name, seed, args.epochs), test)) for seed in range(args.seeds)]
+    for name in (*map(str, PERCENTS), SHUFFLED, RELATED):
+        seen, judged = (train, test) if name == RELATED else map(tokens_alone, (train, test))
+        runs = [chosen_iou(judged, scores(train_one(seen, name, k, args.epochs), judged)) for k in range(args.seeds)]
         picked[f"HDNet, {name}" + (" %" if name.isdigit() else "")] = np.mean(runs, axis=0)
         print(f"trained {name}", flush=True)
     rows = summarise(picked)
@@ -82,45 +85,34 @@ def summarise(picked: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def read_clicks(run: Path, views: int) -> Clicks:
-    """Return the decoded clicks of the first views as HDNet reads them."""
+    """Return the decoded clicks of the first views as the compact model's HDNet reads them, relations and all."""
     model = CompactModel().eval()
     model.load_state_dict(load_checkpoint(run / "iou.pth")["model"])
     tokens = TokenSet(**torch.load(run / TOKENS, weights_only=True, mmap=True))
-    tokens = tokens.subset(tokens.view < views)
-    iou, mask_tokens, iou_token = model.decoder.score(tokens.tokens[None], tokens.pooled[None])
-    return Clicks(mask_tokens[0], iou_token[0], iou[0], tokens.iou_object, tokens.on_object, tokens.view)
+    return decoded(model, tokens.subset(tokens.view < views))
+
+
+def tokens_alone(clicks: Clicks) -> Clicks:
+    """Return the clicks as the paper's HDNet reads them."""
+    return replace(clicks, mask_tokens=clicks.mask_tokens[..., :clicks.iou_token.shape[-1]])
 
 
 def train_one(train: Clicks, name: str, seed: int, epochs: int) -> HDNet:
-    """Train on a share of the views, or on shuffled targets; a fifth of them validates."""
+    """Train on a share of the views, by default all, or on shuffled targets; a fifth of them validates."""
     order = torch.randperm(int(train.frame.max()) + 1, generator=torch.Generator().manual_seed(seed))
     share = order[:max(2, len(order) * (int(name) if name.isdigit() else 100) // 100)]
     held = share[:max(1, len(share) // 5)]
     fitted, valid = (train.subset(torch.isin(train.frame, part)) for part in (share[len(held):], held))
     if name == SHUFFLED:
-        mixed = torch.randperm(len(fitted), generator=torch.Generator().manual_seed(seed))
-        fitted = replace(fitted, target=fitted.target[mixed])
+        fitted, valid = mixed_targets(fitted, seed), mixed_targets(valid, seed)
     torch.manual_seed(seed)
-    network = HDNet(train.mask_tokens.shape[-1])
+    width = train.iou_token.shape[-1]
+    network = HDNet(width, relations=train.mask_tokens.shape[-1] - width)
     with tempfile.TemporaryDirectory() as folder:
         fit(HdnetTask(network, fitted, valid, name),
             FitConfig(epochs=epochs, drop_every=max(1, epochs // 3), batch=30, seed=seed, save_minutes=60), Ranks(),
             Path(folder) / "hdnet.state", title=f"HDNet {name} seed {seed}")
     return network
-
-
-@torch.no_grad()
-def scores(network: HDNet, clicks: Clicks) -> torch.Tensor:
-    """Return the refined scores [N, H]."""
-    return network(clicks.mask_tokens, clicks.iou_token, clicks.iou_predictions)
-
-
-def per_view(clicks: Clicks, score: torch.Tensor) -> np.ndarray:
-    """Return the mean IoU in percent of the masks ranked first, for every view with a click on an object."""
-    found = clicks.on_object
-    iou = clicks.target[found].gather(1, score[found].argmax(1, keepdim=True))[:, 0].numpy()
-    views, place = np.unique(clicks.frame[found].numpy(), return_inverse=True)
-    return 100 * np.bincount(place, iou) / np.bincount(place)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from chain_report import interval
 from chain_runs import Runner, load_networks
-from paper_chain import Plan, chain_config
+from paper_chain import Plan, chain_config, halfway_of
 
 from uois_sam_ros.config import update
 from uois_sam_ros.machine import describe
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="its run folder")
     parser.add_argument("--weights", type=Path, help="as there; default: standins in the run folder")
     parser.add_argument("--preset", default="shared-tiny", choices=("shared-tiny", "paper-tiny"))
-    parser.add_argument("--score-threshold", type=float, default=0.24)
+    parser.add_argument("--score-threshold", type=float, help="as there")
     parser.add_argument("--data", required=True, help="shards of scenes that neither train nor test")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--json", type=Path)
@@ -50,9 +50,10 @@ def main() -> None:
     torch.set_num_threads(1)
     plan, chain = Plan(), chain_of(args.preset)
     weights = args.weights or args.out / "standins"
-    runner = Runner(args.train, args.out, weights, chain, plan.frames, plan.epochs)
+    runner = Runner(args.train, args.out, weights, chain, plan.frames, plan.epochs, plan.most_epochs)
     heads = [runner.heads(100, seed) for seed in range(plan.seeds)]
-    config = chain_config(args.preset, args.score_threshold, plan.grid_side)
+    threshold = args.score_threshold or halfway_of(heads)
+    config = chain_config(args.preset, threshold, plan.grid_side)
     samples = [sample for sample in open_input(args.data) if sample.truth is not None]
     order = np.random.default_rng(0).permutation(len(samples))[:args.frames]
     names, table = [name for name, _ in candidates()], []
@@ -68,7 +69,8 @@ def main() -> None:
                        [[row["term"], f"{row['f']:.1f}", interval(row["gain"])] for row in rows]))
     if args.json:
         write_json(args.json, {"command": shlex.join(["python", "benchmarks/chain_depth.py", *sys.argv[1:]]),
-                               "machine": describe(), "frames": len(f), "seeds": plan.seeds, "terms": rows})
+                               "machine": describe(), "score_threshold": threshold, "frames": len(f),
+                               "seeds": plan.seeds, "terms": rows})
 
 
 def candidates() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,16 +16,18 @@ from uois_sam_ros.replay.report import format_table
 CONTROLS = ("shuffled iou", "shuffled labels")
 
 
-def summarise(frames: Sequence[dict[str, Any]], percents: Sequence[int], quality: dict[str, dict[str, float]]) -> dict:
+def summarise(frames: Sequence[dict[str, Any]], percents: Sequence[int],
+              choice: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
     """Return the tables as plain data.
 
     Args:
-        frames: see ``paper_chain.score_one``. quality: of every HDNet on validation clicks.
+        frames: see ``paper_chain.score_one``. choice: of all heads, see ``chain_runs.Heads``.
     """
     whole = max(percents)
-    return {"ladder": _ladder(frames), "choice": _choice(frames, whole, quality),
-            "fractions": [_against(frames, percent, whole, quality) for percent in percents],
-            "controls": [_against(frames, name, whole, quality) for name in CONTROLS]}
+    return {"ladder": _ladder(frames), "choice": {"prompts": _on_prompts(frames, whole), **{
+                str(name): _on_clicks(choice, name) for name in (*percents, CONTROLS[0])}},
+            "fractions": [_against(frames, percent, whole) for percent in percents],
+            "controls": [_against(frames, name, whole) for name in CONTROLS]}
 
 
 def _ladder(frames: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -47,40 +49,42 @@ def _ladder(frames: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _choice(frames: Sequence[dict[str, Any]], whole: int, quality: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """HDNet's choice among a prompt's masks: on the prompts of HPG (test frames), on clicks (validation frames)."""
+def _on_prompts(frames: Sequence[dict[str, Any]], whole: int) -> dict[str, Any] | None:
+    """HDNet's choice among the masks of the prompts of HPG, on test frames with a prompt on an object."""
     names = [name for name in frames[0]["heads"] if name.startswith(f"{whole}/")]
     kept = [frame for frame in frames if all(frame["heads"][name]["choice"] for name in names)]
-    if not kept:
-        return {"prompts": None, "clicks": _clicks(names, quality)}
-    iou = {key: np.array([np.mean([100 * frame["heads"][name]["choice"][key] for name in names]) for frame in kept])
-           for key in ("decoder", "refined", "oracle")}
-    gap, gain = iou["oracle"] - iou["decoder"], iou["refined"] - iou["decoder"]
-    return {"prompts": {**{key: float(values.mean()) for key, values in iou.items()}, "frames": len(kept),
-                        "gain": asdict(paired_difference(iou["decoder"], iou["refined"])),
-                        "gap_closed": float(gain.mean() / gap.mean())}, "clicks": _clicks(names, quality)}
+    return _choice({key: np.array([np.mean([100 * frame["heads"][name]["choice"][theirs] for name in names])
+                                   for frame in kept])
+                    for key, theirs in (("decoder", "decoder"), ("hdnet", "refined"), ("oracle", "oracle"))}
+                   ) if kept else None
 
 
-def _clicks(names: Sequence[str], quality: dict[str, dict[str, float]]) -> dict[str, Any]:
-    mean = {key: float(np.mean([100 * quality[name][key] for name in names]))
-            for key in ("random", "decoder", "hdnet", "oracle")}
-    return {**mean, "count": quality[names[0]]["clicks"],
+def _on_clicks(choice: dict[str, dict[str, np.ndarray]], kind: int | str) -> dict[str, Any]:
+    """HDNet's choice among the masks of clicks, on validation frames."""
+    runs = [row for name, row in choice.items() if name.startswith(f"{kind}/")]
+    return _choice({key: np.mean([row[key] for row in runs], axis=0) for key in runs[0]})
+
+
+def _choice(iou: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Summarise the IoU of the chosen masks, a value a frame: HDNet against the decoder's own score."""
+    mean = {key: float(values.mean()) for key, values in iou.items()}
+    return {**mean, "frames": len(iou["hdnet"]), "gain": asdict(paired_difference(iou["decoder"], iou["hdnet"])),
             "gap_closed": (mean["hdnet"] - mean["decoder"]) / (mean["oracle"] - mean["decoder"])}
 
 
-def _against(frames: Sequence[dict[str, Any]], name: int | str, whole: int,
-             quality: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _against(frames: Sequence[dict[str, Any]], name: int | str, whole: int) -> dict[str, Any]:
     """Compare heads trained in one way, over all seeds, with those that saw all frames."""
     def mean(kind: int | str, key: str) -> list[float]:
-        return [float(np.mean([heads[key] for run, heads in frame["heads"].items() if run.startswith(f"{kind}/")]))
-                for frame in frames]
+        return [float(np.mean([heads[key] for heads in of_kind(frame, kind)])) for frame in frames]
 
-    found = [row for run, row in quality.items() if run.startswith(f"{name}/")]
-    of_seeds = [float(np.mean([frame["heads"][run]["f"] for frame in frames]))
-                for run in frames[0]["heads"] if run.startswith(f"{name}/")]
+    def of_kind(frame: dict[str, Any], kind: int | str) -> list[dict[str, Any]]:
+        return [heads for run, heads in frame["heads"].items() if run.startswith(f"{kind}/")]
+
+    f = [[heads["f"] for heads in of_kind(frame, name)] for frame in frames]
+    silent = [heads["prompts"] == 0 for frame in frames for heads in of_kind(frame, name)]
     return {"heads": str(name), **{key: float(np.mean(mean(name, key))) for key in ("f", "bf", "p75")},
-            "f_of_seeds": of_seeds, "against_all": asdict(paired_difference(mean(whole, "f"), mean(name, "f"))),
-            "choice_on_clicks": float(np.mean([100 * row["hdnet"] for row in found]))}
+            "f_of_seeds": np.mean(f, axis=0).tolist(), "without_prompts": float(np.mean(silent)),
+            "against_all": asdict(paired_difference(mean(whole, "f"), mean(name, "f")))}
 
 
 def print_report(result: dict[str, Any]) -> None:
@@ -92,19 +96,22 @@ def print_report(result: dict[str, Any]) -> None:
             for row in result["ladder"]]
     print(format_table(("rung", "F", "bF", "%75", "prompts", "P", "R", "F gained [95 %]", "F of each seed"), rows))
     print()
-    choice = result["choice"]
-    rows = [[f"{choice['clicks']['count']} validation clicks", *(f"{choice['clicks'][key]:.1f}" for key in
-             ("decoder", "hdnet", "oracle")), f"{100 * choice['clicks']['gap_closed']:.0f} %", ""]]
-    if choice["prompts"]:
-        rows.append([f"prompts of HPG, {choice['prompts']['frames']} frames", *(
-            f"{choice['prompts'][key]:.1f}" for key in ("decoder", "refined", "oracle")),
-            f"{100 * choice['prompts']['gap_closed']:.0f} %", interval(choice["prompts"]["gain"])])
-    head = ("mean IoU of the chosen mask", "decoder's score", "HDNet", "oracle", "gap closed", "gain [95 %]")
+    kinds = {"prompts": "prompts of HPG, test frames", **{kind: f"{heads_name(kind)}, validation clicks"
+                                                          for kind in result["choice"] if kind != "prompts"}}
+    rows = [[name, *(f"{row[key]:.1f}" for key in ("decoder", "hdnet", "oracle")), f"{100 * row['gap_closed']:.0f} %",
+             interval(row["gain"]), str(row["frames"])]
+            for name, row in ((name, result["choice"][kind]) for kind, name in kinds.items()) if row]
+    head = ("IoU of the chosen mask", "decoder's score", "HDNet", "oracle", "gap closed", "gain [95 %]", "frames")
     print(format_table(head, rows))
     print()
-    rows = [[row["heads"] + (" %" if row["heads"].isdigit() else ""), *_scores(row), f"{row['choice_on_clicks']:.1f}",
+    rows = [[heads_name(row["heads"]), *_scores(row), f"{100 * row['without_prompts']:.0f} %",
              interval(row["against_all"]), _seeds(row)] for row in (*result["fractions"], *result["controls"])]
-    print(format_table(("trained on", "F", "bF", "%75", "choice IoU", "F against all [95 %]", "F of each seed"), rows))
+    print(format_table(("trained on", "F", "bF", "%75", "no prompt", "F against all [95 %]", "F of each seed"), rows))
+
+
+def heads_name(kind: str) -> str:
+    """Return what heads were trained on, in words."""
+    return f"{kind} %" if kind.isdigit() else kind
 
 
 def plot_fractions(result: dict[str, Any], path: Path) -> None:

@@ -24,7 +24,7 @@ from uois_sam_ros.training.cache import FeatureCache, Shelf
 from uois_sam_ros.training.clicks import ClickConfig, Clicks, collect_clicks
 from uois_sam_ros.training.fit import FitConfig
 from uois_sam_ros.training.frames import LabelledFrames, split_frames
-from uois_sam_ros.training.hdnet import HdnetConfig, selection_quality
+from uois_sam_ros.training.hdnet import HdnetConfig
 from uois_sam_ros.training.head_commands import TINY_WIDTHS
 from uois_sam_ros.training.hpg import HpgConfig
 from uois_sam_ros.training.paper import fit_hdnet, fit_hpg, new_hdnet, new_hpg
@@ -36,25 +36,38 @@ ONE = Ranks()
 
 @dataclass(frozen=True)
 class Heads:
-    """A trained pair; ``quality`` of HDNet on validation clicks."""
+    """A trained pair.
+
+    Attributes:
+        choice: mean IoU in percent, of every validation frame with a click on an object, of the mask that ``decoder``,
+            ``hdnet`` or ``oracle`` ranks first, and of a ``random`` one.
+        halfway: the score between the means of HDNet's best ones for validation clicks on objects and on none.
+    """
 
     hpg: HPG
     hdnet: HDNet
-    quality: dict[str, float]
+    choice: dict[str, np.ndarray]
+    halfway: float
 
 
 class Runner:
-    """Frames, features and clicks of one run folder, and trainings on parts of them."""
+    """Frames, features and clicks of one run folder, and trainings on parts of them.
 
-    def __init__(self, data: str, out: Path, weights: Path, chain: Chain, frames: int, epochs: int) -> None:
-        self.out, self.chain = out, chain
-        schedule = FitConfig(epochs=epochs, drop_every=max(1, epochs // 3), batch=4, amp=True, save_minutes=60)
+    Args:
+        frames: to train on; a tenth as many validate.
+        epochs: on all of them; a share is trained for up to ``most_epochs``, so that it takes as many steps.
+    """
+
+    def __init__(self, data: str, out: Path, weights: Path, chain: Chain, frames: int, epochs: int,
+                 most_epochs: int) -> None:
+        self.out, self.chain, self._epochs, self._most_epochs = out, chain, epochs, most_epochs
+        schedule = FitConfig(batch=4, amp=True, save_minutes=60)
         self._hpg = HpgConfig(schedule, width=TINY_WIDTHS[0], widths=TINY_WIDTHS[1:])
         self._hdnet = HdnetConfig(replace(schedule, batch=30, amp=False), ClickConfig())
         found = LabelledFrames(data)
-        share = min(100.0, max(1.0, 100 * frames / len(found)))
+        last = max(1, frames // 10)
+        share = min(100.0, max(1.0, 100 * (frames + last) / len(found)))
         chosen = split_frames(found.sources, held_out=0.0, percent=share, seed=0).train
-        last = max(1, len(chosen) // 6)
         store = FeatureCache(out / "cache", 20)
         self._sam = Backbone(f"{chain.sam}_encoder", weights / f"{chain.sam}.pth")
         self._sam_shelf = store.shelf(self._sam.shelf_name)
@@ -77,38 +90,74 @@ class Runner:
         return Heads(self.hpg(percent, seed), **self.hdnet(percent, seed))
 
     def hpg(self, percent: int, seed: int, *, shuffled: bool = False) -> HPG:
-        """Train a prompt generator; ``shuffled`` gives every frame the labels of another one."""
-        items = [self.train[index] for index in self._part(percent, seed)]
+        """Train a prompt generator; ``shuffled`` gives every frame the labels of another one, to validate with, too."""
+        train, valid = [self.train[index] for index in self._part(percent, seed)], self.valid
         if shuffled:
-            items = [replace(item, packed=other.packed, hw=other.hw) for item, other in zip(items, _turned(items))]
-        config = replace(self._hpg, fit=replace(self._hpg.fit, seed=seed))
+            train, valid = _turned(train), _turned(valid)
+        config = replace(self._hpg, fit=self._schedule(self._hpg.fit, percent, seed))
         network = new_hpg(self.chain, config)
-        fit_hpg(network, self.chain, items, self.valid, self._prompt_shelf, config, ONE,
+        fit_hpg(network, self.chain, train, valid, self._prompt_shelf, config, ONE,
                 self.out / f"hpg-{percent}-{seed}{'-shuffled' * shuffled}.state")
         return network
 
     def hdnet(self, percent: int, seed: int, *, shuffled: bool = False) -> dict[str, Any]:
-        """Train a rescorer; ``shuffled`` gives every click the true IoU of another one."""
-        train, valid = self.clicks
-        train = train.subset(torch.isin(train.frame, torch.tensor(self._part(percent, seed))))
-        if shuffled:
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-            train = replace(train, target=train.target[order])
-        config = replace(self._hdnet, fit=replace(self._hdnet.fit, seed=seed))
+        """Train a rescorer; ``shuffled`` gives every mask the true IoU of any other one, to validate with, too.
+
+        Returns:
+            What ``Heads`` says of it.
+        """
+        clicks, valid = self.clicks
+        train = clicks.subset(torch.isin(clicks.frame, torch.tensor(self._part(percent, seed))))
+        fitted = [mixed_targets(part, seed) if shuffled else part for part in (train, valid)]
+        config = replace(self._hdnet, fit=self._schedule(self._hdnet.fit, percent, seed))
         network = new_hdnet(self.chain, config)
         name = f"hdnet-{percent}-{seed}{'-shuffled' * shuffled}"
-        fit_hdnet(network, train, valid, config, ONE, self.out / f"{name}.state", f"{name} {len(train)}")
-        return {"hdnet": network, "quality": selection_quality(network, valid)}
+        fit_hdnet(network, *fitted, config, ONE, self.out / f"{name}.state", f"{name} {len(train)}")
+        found = scores(network, valid)
+        best = found.amax(1)
+        choice = {"random": of_frames(valid, valid.target.mean(1)), "decoder": chosen_iou(valid, valid.iou_predictions),
+                  "hdnet": chosen_iou(valid, found), "oracle": chosen_iou(valid, valid.target)}
+        return {"hdnet": network, "choice": choice,
+                "halfway": float(best[valid.on_object].mean() + best[~valid.on_object].mean()) / 2}
+
+    def _schedule(self, fit: FitConfig, percent: int, seed: int) -> FitConfig:
+        epochs = min(self._most_epochs, self._epochs * 100 // percent)
+        return replace(fit, epochs=epochs, drop_every=max(1, epochs // 3), seed=seed)
 
     def _part(self, percent: int, seed: int) -> list[int]:
         order = np.random.default_rng(seed).permutation(len(self.train))
         return sorted(order[:max(1, round(len(self.train) * percent / 100))].tolist())
 
 
+def mixed_targets(clicks: Clicks, seed: int) -> Clicks:
+    """Return clicks whose true IoU were dealt out anew among all masks of all clicks: nothing is left to be learnt."""
+    order = torch.randperm(clicks.target.numel(), generator=torch.Generator().manual_seed(seed))
+    return replace(clicks, target=clicks.target.flatten()[order].view_as(clicks.target))
+
+
+@torch.no_grad()
+def scores(network: HDNet, clicks: Clicks) -> torch.Tensor:
+    """Return HDNet's scores [N, H]."""
+    return network(clicks.mask_tokens.float(), clicks.iou_token.float(), clicks.iou_predictions.float())
+
+
+def chosen_iou(clicks: Clicks, score: torch.Tensor) -> np.ndarray:
+    """Return the mean IoU in percent of the masks that a score [N, H] ranks first, see ``of_frames``."""
+    return of_frames(clicks, clicks.target.gather(1, score.argmax(1, keepdim=True))[:, 0])
+
+
+def of_frames(clicks: Clicks, iou: torch.Tensor) -> np.ndarray:
+    """Return the mean in percent over the clicks on objects of each frame that has one."""
+    found = clicks.on_object
+    frames, place = np.unique(clicks.frame[found].numpy(), return_inverse=True)
+    return 100 * np.bincount(place, iou[found].numpy(), len(frames)) / np.bincount(place)
+
+
 def _turned(items: Sequence[Item]) -> list[Item]:
-    """Every item's place taken by another one's: turned by half."""
+    """Return the items with each other's labels, those of the one half a round further."""
     half = max(1, len(items) // 2)
-    return [*items[half:], *items[:half]]
+    return [replace(item, packed=other.packed, hw=other.hw)
+            for item, other in zip(items, [*items[half:], *items[:half]])]
 
 
 class Remembered:

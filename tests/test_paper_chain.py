@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs the train extra")
+torch = pytest.importorskip("torch", reason="training needs the train extra")
 from blockscenes import block_frame, write_block_shards  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from chain_closeups import close_up  # noqa: E402
 from chain_report import summarise  # noqa: E402
+from chain_runs import chosen_iou, mixed_targets  # noqa: E402
+
+from uois_sam_ros.training.clicks import Clicks  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,11 @@ def test_every_rung_fraction_and_control_is_there(ran):
     assert [row["heads"] for row in ran["controls"]] == ["shuffled iou", "shuffled labels"]
     for row in (*ran["ladder"], *ran["fractions"], *ran["controls"]):
         assert len(row["f_of_seeds"]) == 2
-    assert ran["counts"] == {"train": 9, "test": 3, "validation": 1}
+    assert all(0 <= row["without_prompts"] <= 1 for row in (*ran["fractions"], *ran["controls"]))
+    assert set(ran["choice"]) == {"prompts", "50", "100", "shuffled iou"}
+    assert {key: ran["counts"][key] for key in ("train", "test", "validation")} == {
+        "train": 10, "test": 3, "validation": 1}
+    assert 0 < ran["score_threshold"] < 1
     assert ran["machine"]["git_revision"] and "paper_chain.py" in ran["command"]
     assert "F against all [95 %]" in ran["text"] and "gap closed" in ran["text"]
 
@@ -53,21 +60,41 @@ def test_the_report_by_hand():
         return {"f": value, "bf": value, "p75": value}
 
     def heads(value, choice):
-        return {**scores(value), "choice": choice}
+        return {**scores(value), "prompts": int(value), "choice": choice}
 
     choice = {"refined": 0.6, "decoder": 0.5, "oracle": 0.7}
     of_heads = (("1", 40.0), ("100", 50.0), ("shuffled iou", 20.0), ("shuffled labels", 0.0))
     rungs = {seed: {"grid": scores(10.0 + k), "+ heatmap": scores(30.0 + 2 * k)} for k, seed in enumerate("01")}
     frames = 2 * [{"rungs": rungs, "heads": {f"{kind}/{seed}": heads(value, choice)
                                              for seed in "01" for kind, value in of_heads}}]
-    quality = {name: {"hdnet": 0.6, "decoder": 0.5, "oracle": 0.9, "random": 0.4, "clicks": 7}
-               for name in frames[0]["heads"]}
-    found = summarise(frames, (1, 100), quality)
+    clicked = {"hdnet": np.array([50.0, 70]), "decoder": np.array([50.0, 50]), "oracle": np.array([90.0, 90])}
+    found = summarise(frames, (1, 100), {name: clicked for name in frames[0]["heads"]})
     assert found["ladder"][1]["f"] == 31 and found["ladder"][1]["f_of_seeds"] == [30, 32]
     assert found["ladder"][1]["gain"] == {"mean": 20.5, "low": 20.5, "high": 20.5}
     assert found["choice"]["prompts"]["gap_closed"] == pytest.approx(0.5)
-    assert found["choice"]["clicks"]["gap_closed"] == pytest.approx(0.25)
-    assert [row["against_all"]["mean"] for row in (*found["fractions"], *found["controls"])] == [-10, 0, -30, -50]
+    clicks = found["choice"]["shuffled iou"]
+    assert clicks["gap_closed"] == pytest.approx(0.25) and clicks["frames"] == 2
+    assert clicks["gain"] == {"mean": 10, "low": 0, "high": 20}
+    compared = (*found["fractions"], *found["controls"])
+    assert [row["against_all"]["mean"] for row in compared] == [-10, 0, -30, -50]
+    assert [row["without_prompts"] for row in compared] == [0, 0, 0, 1]
+
+
+def test_a_choice_is_averaged_over_clicks_on_objects_then_frames():
+    target = torch.tensor([[0.2, 0.6], [0.4, 0.0], [0.0, 0.0], [1.0, 0.5]])
+    on_object, frame = torch.tensor([True, True, False, True]), torch.tensor([0, 0, 1, 2])
+    clicks = Clicks(torch.zeros(4, 2, 1), torch.zeros(4, 1), target.flip(1), target, on_object, frame)
+    assert np.allclose(chosen_iou(clicks, target), [50, 100])
+    assert np.allclose(chosen_iou(clicks, clicks.iou_predictions), [10, 50])
+
+
+def test_mixed_targets_leave_nothing_to_learn():
+    """Not even which of the masks is best in the mean."""
+    target = torch.stack([torch.zeros(4000), torch.ones(4000)], dim=1)
+    clicks = Clicks(target, target, target, target, torch.ones(4000, dtype=torch.bool), torch.zeros(4000))
+    mixed = mixed_targets(clicks, 0).target
+    assert float(mixed.sum()) == 4000 and abs(float(mixed[:, 0].mean()) - 0.5) < 0.05
+    assert not torch.equal(mixed, mixed_targets(clicks, 1).target)
 
 
 def test_a_close_up_is_a_window_round_an_object():
