@@ -83,6 +83,13 @@ def test_plateaus(rows, expected):
     assert [(col, row) for row, col in found.tolist()] == expected
 
 
+def test_of_too_many_plateaus_the_highest_count():
+    """Peaks of one cell are no plateaus and always count."""
+    values = torch.tensor([[[.5, .5, .5, 0, .7, .7, .7, 0, .3, 0, .9]]])
+    for plateaus, expected in ((1, [5, 8, 10]), (2, [1, 5, 8, 10])):
+        assert peak_map(values, window=3, threshold=0.1, plateaus=plateaus)[0, 0].nonzero().flatten().tolist() == expected
+
+
 def test_every_plateau_gives_one_peak():
     steps = np.random.default_rng(0).integers(0, 5, (40, 60)).astype(np.float32) / 5
     cells, scores = find_peaks(steps, window=3, threshold=0.1)

@@ -200,6 +200,19 @@ def test_metric_extent(device):
     assert verdicts > 25 and not bool(enough[0, -3]) and not bool(enough[0, -1])
 
 
+def test_metric_extent_of_a_mask_between_the_samples():
+    """More points than are sorted, none of them sampled: the first in raster order make the verdict."""
+    mask = torch.ones(1, 1, 100, 100, dtype=torch.bool)
+    mask[..., ::5, ::5] = False
+    mask[..., 0, 0] = True
+    points = torch.zeros(1, 100, 100, 3)
+    points[..., 1] = torch.arange(100.0)[:, None] / 100
+    extent, enough = metric_extent(points, mask[:, 0], mask, torch.tensor([[[0, 0, 100, 100]]]))
+    early = np.nonzero(mask[0, 0].numpy())[0][:3840] / 100
+    low, high = (early[round(quantile * 3839)] for quantile in host_limits.EXTENT_QUANTILES)
+    assert bool(enough) and float(extent) == pytest.approx((high - low) / 0.9, rel=1e-5)
+
+
 def test_ranks_of_quantiles_are_the_hosts():
     from uois_sam_ros.device.limits import _rank
 

@@ -50,14 +50,14 @@ def metric_extent(points_m: torch.Tensor, valid: torch.Tensor, masks: torch.Tens
     thin = (some.sum(dim=(2, 3)) < MIN_POINTS) & (step > 1)  # thin in a large box
     taken = (some | every & thin[..., None, None]).flatten(2)
     count = taken.sum(-1)
-    low, high = (_rank(quantile, count) for quantile in EXTENT_QUANTILES)
     most = min(MOST_POINTS, taken.shape[2])
+    low, high = (_rank(quantile, count.clamp(max=most)) for quantile in EXTENT_QUANTILES)
     early = torch.arange(taken.shape[2], 0, -1, dtype=torch.float32, device=taken.device)
     is_taken, place = torch.where(taken, early, 0.0).topk(most, dim=2)
     camera = torch.arange(len(taken), device=taken.device)[:, None, None]
     points = points_m.flatten(1, 2)[camera, place].where(is_taken[..., None] > 0, torch.inf)
     points = points.topk(most, dim=2, largest=False).values
-    sides = [points.gather(2, rank.clamp(max=most - 1)[..., None, None].expand(-1, -1, 1, 3)) for rank in (low, high)]
+    sides = [points.gather(2, rank[..., None, None].expand(-1, -1, 1, 3)) for rank in (low, high)]
     extent = (sides[1] - sides[0]).squeeze(2).amax(dim=2) / (EXTENT_QUANTILES[1] - EXTENT_QUANTILES[0])
     return extent, count >= MIN_POINTS
 
