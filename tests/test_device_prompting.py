@@ -66,7 +66,8 @@ def test_peaks_are_the_hosts(window):
     for _ in range(5):
         values = rng.random((31, 44)).astype(np.float32)
         cells, _ = find_peaks(values, window=window, threshold=0.4)
-        rows, cols = np.nonzero(peak_map(torch.from_numpy(values)[None], window=window, threshold=0.4, plateaus=9)[0].numpy())
+        found = peak_map(torch.from_numpy(values)[None], window=window, threshold=0.4, plateaus=9)
+        rows, cols = np.nonzero(found[0].numpy())
         assert sorted(cells.tolist()) == sorted(np.stack([cols, rows], axis=1).tolist())
 
 
@@ -87,7 +88,8 @@ def test_of_too_many_plateaus_the_highest_count():
     """Peaks of one cell are no plateaus and always count."""
     values = torch.tensor([[[.5, .5, .5, 0, .7, .7, .7, 0, .3, 0, .9]]])
     for plateaus, expected in ((1, [5, 8, 10]), (2, [1, 5, 8, 10])):
-        assert peak_map(values, window=3, threshold=0.1, plateaus=plateaus)[0, 0].nonzero().flatten().tolist() == expected
+        found = peak_map(values, window=3, threshold=0.1, plateaus=plateaus)
+        assert found[0, 0].nonzero().flatten().tolist() == expected
 
 
 def test_every_plateau_gives_one_peak():

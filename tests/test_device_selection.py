@@ -142,7 +142,7 @@ def test_crumbs_are_the_small_pieces(device, least):
     sizes = piece_sizes(labels, masks).view(masks.shape)
     assert bool(enough) and torch.equal(found, masks & (sizes < least))
     few, enough = crumbs(labels, masks, limits, rounds=4)
-    assert torch.equal(few, found) if least >= 40 else not bool(enough)  # then only the noise and single pixels have many
+    assert torch.equal(few, found) if least >= 40 else not bool(enough)
 
 
 def test_histogram():

@@ -95,7 +95,8 @@ def build_stage(name, stage, inputs, folder):
                     for key, value in inputs.items())
     spec = ModelSpec(name, "stage", tensors, tuple(TensorSpec(key, ()) for key in stage.output_names))
     return build_plan(TENSORRT_RTX, BuildJob(
-        spec, path, {}, BuildOptions(), folder / "build.log", folder / "timing", lambda share, phase: None, CAPABILITIES))
+        spec, path, {}, BuildOptions(), folder / "build.log", folder / "timing", lambda share, phase: None,
+        CAPABILITIES))
 
 
 @pytest.mark.parametrize(("name", "kinds", "depth"), [

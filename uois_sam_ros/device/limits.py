@@ -11,8 +11,8 @@ from .candidates import DeviceCandidates
 from .shares import OfCount
 from .types import DeviceGeometry
 
-#: Points of a mask that are sorted, as many as TensorRT can. Sampling leaves some 1,600; only a mask of which fewer than
-#: ``MIN_POINTS`` are among the samples may have more, and then the first in raster order count.
+#: Points of a mask that are sorted, as many as TensorRT can. Sampling leaves some 1,600; only a mask of which fewer
+#: than ``MIN_POINTS`` are among the samples may have more, and then the first in raster order count.
 MOST_POINTS = 3840
 
 
