@@ -15,7 +15,7 @@ from uois_sam_ros.config import preset, update  # noqa: E402
 from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
 from uois_sam_ros.models.networks import load_reference  # noqa: E402
-from uois_sam_ros.training.base import BaseConfig, _score_losses, base_losses  # noqa: E402
+from uois_sam_ros.training.base import BaseConfig, base_losses  # noqa: E402
 from uois_sam_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from uois_sam_ros.training.dataset import SampleConfig, TrainingStream  # noqa: E402
 from uois_sam_ros.training.hdnet import selection_quality  # noqa: E402
@@ -43,29 +43,6 @@ def test_losses_fall_on_a_batch_seen_again(tmp_path):
             optimizer.step()
         totals.append(float(total.detach()))
     assert totals[-1] < 0.7 * totals[0]
-
-
-def test_scores_learn_what_their_names_say():
-    """One prompt on an object (a part fits the second hypothesis), one on the background."""
-    quality = torch.tensor([[[[0.9, 0.2], [0.3, 0.8]], [[0.0, 0.0], [0.0, 0.0]]]])
-    known = torch.tensor([[True, False]])
-    any_level, of_object = torch.tensor([[[0.9, 0.8], [0.7, 0.7]]]), torch.tensor([[[0.9, 0.3], [0.0, 0.0]]])
-    assert [float(loss) for loss in _score_losses(any_level, of_object, quality, known)] == [0, 0]
-    iou, hdnet = _score_losses(of_object, any_level, quality, known)
-    assert float(iou) == pytest.approx(2 * 0.25 / 2) and float(hdnet) == pytest.approx(2 * (0.25 + 2 * 0.49) / 4)
-
-
-def test_scores_move_features_but_not_masks(tmp_path):
-    torch.manual_seed(0)
-    sample = SampleConfig(sizes=((96, 128),), batch=2, prompts=4)
-    batch = next(iter(TrainingStream(str(write_block_shards(tmp_path, shards=1)), sample)))
-    model = CompactModel()
-    torch.nn.init.normal_(model.hdnet.mlp.layers[-1].weight)
-    losses = base_losses(model, batch, BaseConfig("", "", cells=64, scored=3))
-    losses["hdnet"].backward()
-    moved = {name for name, value in model.named_parameters() if value.grad is not None and value.grad.abs().max() > 0}
-    assert any(name.startswith("encoder") for name in moved) and any(name.startswith("hdnet") for name in moved)
-    assert not any("generator" in name or "iou_head" in name for name in moved)
 
 
 def test_stream_is_deterministic_and_complete(tmp_path):

@@ -47,8 +47,7 @@ class CompactDecoder(nn.Module):
 
     Args:
         pixel_channels, middle_channels, context_channels: of the encoder.
-        hypotheses: masks a prompt (part, object, group, in whatever order training finds; ``whole``
-            is the one that training draws to the object).
+        hypotheses: masks a prompt (part, object, group, in whatever order training finds).
         width: token width C.
         hidden: units of the generated pixel network.
     """
@@ -58,7 +57,6 @@ class CompactDecoder(nn.Module):
                  heads: int = 4, depth: int = 2, hidden: int = 16) -> None:
         super().__init__()
         self.hypotheses, self.width, self.hidden = hypotheses, width, hidden
-        self.whole = min(1, hypotheses - 1)
         self.fine_channels, self.middle_channels = pixel_channels - 3, middle_channels
         self.tokens = nn.Parameter(torch.randn(hypotheses + 1, width) * 0.5)
         self.point = MLP(pixel_channels + middle_channels + context_channels, width, width, depth=2)

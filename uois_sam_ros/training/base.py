@@ -1,8 +1,4 @@
-"""Stage 1: encoder, HPG head and promptable decoder, trained together.
-
-HDNet learns along, so that tokens and features carry what tells a whole object from its parts; the score stages fit
-it again on what is frozen by then.
-"""
+"""Stage 1: encoder, HPG head and promptable decoder, trained together from scratch."""
 
 from __future__ import annotations
 
@@ -18,7 +14,6 @@ from torch.utils.data import DataLoader
 
 from ..machine import git_revision
 from ..models.compact import CompactModel
-from ..models.relations import COUNT
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
 from .dataset import SampleConfig, TrainingStream
@@ -37,7 +32,7 @@ class BaseConfig:
     Attributes:
         samples: views to see in all; the learning rate reaches zero there.
         cells: stride-4 cells a prompt on which masks are judged.
-        scored: prompts a view whose scores are trained along, the last of them on the background.
+        scored: prompts a view whose predicted IoU is trained along.
         decay_from: share of ``samples`` after which the rate falls.
         start: folder of exported models to go on from; empty = from scratch.
     """
@@ -47,7 +42,7 @@ class BaseConfig:
     samples: int = 60000
     lr: float = 2e-3
     cells: int = 192
-    scored: int = 6
+    scored: int = 5
     decay_from: float = 0.6
     workers: int = 1
     device: str = "cpu"
@@ -63,7 +58,7 @@ def train_base(config: BaseConfig, sample: SampleConfig) -> Path:
     """Train, or resume from ``out/base.pth``; return the checkpoint's path."""
     torch.manual_seed(config.seed)
     model = CompactModel().to(config.device, memory_format=torch.channels_last)
-    trained = nn.ModuleDict({"encoder": model.encoder, "decoder": model.decoder, "hdnet": model.hdnet})
+    trained = nn.ModuleDict({"encoder": model.encoder, "decoder": model.decoder})
     path = Path(config.out) / "base.pth"
     if config.start and not path.exists():
         _start_from(config, sample, model)
@@ -136,38 +131,24 @@ def base_losses(model: CompactModel, batch: dict[str, torch.Tensor],
     targets = (seen == wanted[..., None]).float()
     available = wanted > 0
     importance = importance[..., None].expand(-1, -1, -1, 16).flatten(-2)
-    losses["mask"], quality = mask_loss(logits, targets, importance, available, decoder.whole)
-    few = [*range(config.scored - 1), points.shape[1] - 1]
-    scores = _predict_scores(model, tokens[:, few], tuple(weight[:, few].detach() for weight in weights), coarse,
-                             pixel, middle, prompt_logits)
-    losses["iou"], losses["hdnet"] = _score_losses(*scores, quality[:, few], available[:, few].any(-1))
+    losses["mask"], quality = mask_loss(logits, targets, importance, available)
+    losses["iou"] = _iou_loss(decoder, tokens, weights, coarse, pixel, middle, prompt_logits,
+                              quality, available.any(-1), config.scored)
     return losses
 
 
-def _predict_scores(model: CompactModel, tokens, weights, coarse, pixel, middle,
-                    prompt_logits) -> tuple[torch.Tensor, torch.Tensor]:
-    """The decoder's and HDNet's scores [B, P, H]; they move tokens and features, not masks or foreground."""
-    decoder = model.decoder
+def _iou_loss(decoder, tokens, weights, coarse, pixel, middle, prompt_logits, quality, known,
+              scored: int) -> torch.Tensor:
+    """Predicted against estimated IoU for the first ``scored`` prompts; masks give no gradient."""
+    few = tuple(weight[:, :scored].detach() for weight in weights)
     with torch.no_grad():
-        inside = decoder.mean_probabilities(decoder.coarse_logits(coarse, weights), pixel, weights)
+        inside = decoder.mean_probabilities(decoder.coarse_logits(coarse, few), pixel, few)
         foreground = torch.sigmoid(prompt_logits[:, :1])
-    pooled = decoder.pool(inside, pixel, middle, foreground).unflatten(1, (tokens.shape[1], decoder.hypotheses))
-    predicted, mask_tokens, iou_token = decoder.score(tokens, pooled)
-    unrelated = predicted.new_zeros(*predicted.shape, COUNT)  # a few clicks say little of the masks of a whole frame
-    flat = (value.flatten(0, 1) for value in (mask_tokens, iou_token, predicted.detach(), unrelated))
-    return predicted, model.hdnet(*flat).unflatten(0, predicted.shape[:2])
-
-
-def _score_losses(predicted: torch.Tensor, refined: torch.Tensor, quality: torch.Tensor,
-                  known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Squared errors: predicted against the IoU with the best level, refined against that with the object.
-
-    Args:
-        predicted, refined: [B, P, H]; quality: [B, P, H, L], object first; known: bool[B, P], not the background.
-    """
-    any_level = (predicted - quality.amax(-1)) ** 2 * known[..., None]
-    any_level = any_level.sum() / known.sum().clamp(min=1) / predicted.shape[-1]
-    return 2.0 * any_level, 2.0 * ((refined - quality[..., 0]) ** 2).mean()
+        pooled = decoder.pool(inside, pixel, middle, foreground)
+    pooled = pooled.unflatten(1, (scored, decoder.hypotheses))
+    predicted, _, _ = decoder.score(tokens[:, :scored], pooled)
+    error = (predicted - quality[:, :scored]) ** 2 * known[:, :scored, None]
+    return 2.0 * error.sum() / known[:, :scored].sum().clamp(min=1) / decoder.hypotheses
 
 
 def _gather(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

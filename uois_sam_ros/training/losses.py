@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 #: Weight of the object, part and group level in the mask loss.
 LEVEL_WEIGHTS = (1.0, 0.35, 0.35)
-#: Weight of the object level on the hypothesis that is to be the whole object, whatever the others are.
-WHOLE_WEIGHT = 0.5
 
 
 def heatmap_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -68,20 +66,15 @@ def sample_cells(boxes: torch.Tensor, boundary: torch.Tensor, count: int,
 
 
 def mask_loss(logits: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor,
-              available: torch.Tensor, whole: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+              available: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Minimum over hypotheses of cross entropy + dice, at every level that is there.
-
-    The hypothesis ``whole`` is drawn to the object besides, as SAM's single-mask token is to its
-    target: a guess that the decoder makes with all it sees, where the minimum alone leaves the
-    choice to the scores.
 
     Args:
         logits: [B, P, H, N] at N sampled pixels; targets: [B, P, L, N] in {0, 1}.
-        weight: [B, P, N] importance; available: bool[B, P, L], object first.
-        whole: index of the hypothesis that is the whole object; ``None`` = none is.
+        weight: [B, P, N] importance; available: bool[B, P, L].
 
     Returns:
-        scalar loss, and the estimated IoU [B, P, H, L], 0 where a level is not there (no gradient).
+        scalar loss, and the estimated IoU [B, P, H] with the best available level (no gradient).
     """
     pixels = logits.shape[-1]
     entropy = F.softplus(logits).sum(-1)[..., None] - logits @ targets.transpose(-1, -2)
@@ -95,13 +88,10 @@ def mask_loss(logits: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor,
     level = torch.tensor(LEVEL_WEIGHTS, device=logits.device) * available
     best = each.min(dim=2).values
     mean = each.mean(dim=2)
-    loss = ((best + 0.05 * mean) * level).sum()
-    if whole is not None:
-        loss = loss + WHOLE_WEIGHT * (each[:, :, whole, 0] * available[..., 0]).sum()
-    loss = loss / level.sum().clamp(min=1)
+    loss = ((best + 0.05 * mean) * level).sum() / level.sum().clamp(min=1)
     with torch.no_grad():
         hard = (logits > 0).float() * weight[:, :, None]
         overlap = hard @ targets.transpose(-1, -2)
         union = hard.sum(-1)[..., None] + target_sum - overlap
         iou = (overlap / union.clamp(min=1e-6)).masked_fill(~available[:, :, None], 0)
-    return loss, iou
+    return loss, iou.max(dim=-1).values
