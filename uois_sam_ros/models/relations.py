@@ -47,15 +47,14 @@ def relations(shared: torch.Tensor, iou_predictions: torch.Tensor, counted: torc
         counted: bool[B, P]; other prompts do not regard the rest.
     """
     batch, prompts, hypotheses = iou_predictions.shape
-    place = torch.arange(prompts * hypotheses, device=shared.device)
-    itself = place[:, None] == place
-    area = (shared * itself).sum(2)
+    area = shared.diagonal(dim1=1, dim2=2)
     iou = shared / (area[:, :, None] + area[:, None] - shared).clamp(min=1)
     inside = shared / area[:, :, None].clamp(min=1)
     holds = inside.transpose(1, 2)
-    own = (place // hypotheses)[:, None] == place // hypotheses
-    sibling = (own & ~itself).to(shared.dtype)
-    other = (~own & counted[..., None].expand(-1, -1, hypotheses).flatten(1)[:, None]).to(shared.dtype)
+    prompt = torch.arange(prompts, device=shared.device).repeat_interleave(hypotheses)
+    own = prompt[:, None] == prompt
+    sibling = (own & ~torch.eye(len(prompt), dtype=torch.bool, device=shared.device)).to(shared.dtype)
+    other = (~own & counted.repeat_interleave(hypotheses, dim=1)[:, None]).to(shared.dtype)
     score = iou_predictions.flatten(1)
     weight = score[:, None] * other
     strong = score[:, None] ** 4 * other
