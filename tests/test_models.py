@@ -13,7 +13,6 @@ from uois_sam_ros.errors import ModelError  # noqa: E402
 from uois_sam_ros.models.compact import CompactModel  # noqa: E402
 from uois_sam_ros.models.compact_decoder import sample_at  # noqa: E402
 from uois_sam_ros.models.layers import fold_batch_norm  # noqa: E402
-from uois_sam_ros.models.relations import COUNT  # noqa: E402
 from uois_sam_ros.models.spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET  # noqa: E402
 
 
@@ -47,7 +46,7 @@ def test_operation_budget(model):
             features = model.encoder(torch.zeros(1, 13, 240, 320))
         with FlopCounterMode(display=False) as decoder:
             masks, iou, mask_tokens, iou_token = model.decoder(*features[:4], torch.full((10, 2), 50.0))
-            model.hdnet(mask_tokens, iou_token, iou, torch.zeros(*iou.shape, COUNT))
+            model.hdnet(mask_tokens, iou_token, iou)
     assert encoder.get_total_flops() / 2 < 5e9
     assert decoder.get_total_flops() / 2 / 10 < 0.15e9
 
@@ -58,7 +57,7 @@ def test_shapes_follow_the_spec(model, size):
     with torch.no_grad():
         features = model.encoder(torch.randn(1, 13, h, w))
         masks, iou, mask_tokens, iou_token = model.decoder(*features[:4], torch.rand(3, 2) * 90)
-        scores = model.hdnet(mask_tokens, iou_token, iou, torch.rand(3, 3, COUNT))
+        scores = model.hdnet(mask_tokens, iou_token, iou)
     letters = {"h": h, "w": w, "M": 3, "H": 3, "C": 128}
     for step in (2, 4, 16):
         letters[f"h/{step}"], letters[f"w/{step}"] = h // step, w // step
@@ -130,7 +129,7 @@ def test_sampling_reads_pixel_centres():
 def test_untrained_hdnet_is_the_decoders_own_score(model):
     iou = torch.rand(4, 3)
     with torch.no_grad():
-        assert torch.equal(model.hdnet(torch.randn(4, 3, 128), torch.randn(4, 128), iou, torch.randn(4, 3, COUNT)), iou)
+        assert torch.equal(model.hdnet(torch.randn(4, 3, 128), torch.randn(4, 128), iou), iou)
 
 
 def test_folding_batch_norm_changes_nothing(model):
@@ -172,15 +171,14 @@ def test_onnx_runtime_equals_torch(exported, size, prompts):
     with torch.no_grad():
         features = encoder(image)
         decoded = decoder(*features[:4], points)
-        related = torch.rand(prompts, 3, COUNT)
-        scores = hdnet(decoded[2], decoded[3], decoded[1], related)
+        scores = hdnet(decoded[2], decoded[3], decoded[1])
     run = lambda spec, *tensors: session[spec.name].run(
         list(spec.output_names), dict(zip(spec.input_names, (t.numpy() for t in tensors))))
     for ours, theirs in zip(features, run(COMPACT_ENCODER, image)):
         _close(ours, theirs)
     for ours, theirs in zip(decoded, run(COMPACT_DECODER, *features[:4], points)):
         _close(ours, theirs)
-    _close(scores, run(COMPACT_HDNET, decoded[2], decoded[3], decoded[1], related)[0])
+    _close(scores, run(COMPACT_HDNET, decoded[2], decoded[3], decoded[1])[0])
 
 
 def _close(ours: torch.Tensor, theirs: np.ndarray) -> None:

@@ -24,8 +24,7 @@ class Plus:
     metadata: dict = {}
 
     def run(self, inputs):
-        assert set(inputs) == {"mask_tokens", "iou_token", "iou_predictions", "relations"}
-        assert inputs["relations"].shape[:2] == inputs["iou_predictions"].shape
+        assert set(inputs) == {"mask_tokens", "iou_token", "iou_predictions"}
         return {"scores": inputs["iou_predictions"] + inputs["mask_tokens"][..., 0]}
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from ..config import RescoringConfig
-from ..models.relations import relations, shared_cells
-from ..models.spec import RELATIONS, ModelSpec
+from ..models.spec import ModelSpec
 from ..rescoring.depth import MIN_PIXELS
 from ..rescoring.depth import STEP as DEPTH_STEP
 from ..rescoring.foreground import STEP as FOREGROUND_STEP
@@ -50,13 +49,8 @@ class DeviceRescorer(nn.Module):
         return replace(mask_set, scores=scores), settled
 
     def _hdnet(self, mask_set: DeviceMaskSet) -> torch.Tensor:
-        inputs = [_relations(mask_set) if name == RELATIONS.name else getattr(mask_set, name) for name in self._names]
+        inputs = [getattr(mask_set, name) for name in self._names]
         return self.network(*(values.flatten(0, 1) for values in inputs)).float().unflatten(0, inputs[0].shape[:2])
-
-
-def _relations(mask_set: DeviceMaskSet) -> torch.Tensor:
-    """Return float32[B, K, H, R]; places without a prompt count for nobody."""
-    return relations(shared_cells(mask_set.low_res_masks > 0), mask_set.iou_predictions, mask_set.valid)
 
 
 def mean_foreground(masks: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,6 @@ from torch import nn
 from .compact_decoder import CompactDecoder
 from .compact_encoder import CompactEncoder
 from .hdnet import HDNet
-from .relations import COUNT
 
 
 class CompactModel(nn.Module):
@@ -18,4 +17,4 @@ class CompactModel(nn.Module):
         self.encoder = CompactEncoder()
         self.decoder = CompactDecoder(self.encoder.pixel_channels, self.encoder.middle_channels,
                                       self.encoder.context_channels)
-        self.hdnet = HDNet(self.decoder.width, relations=COUNT)
+        self.hdnet = HDNet(self.decoder.width)

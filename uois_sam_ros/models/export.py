@@ -15,7 +15,6 @@ from .compact import CompactModel
 from .layers import fold_batch_norm
 from .networks import example_inputs
 from .onnx_file import EXTERNAL_BYTES, write_onnx
-from .relations import COUNT
 from .spec import COMPACT_DECODER, COMPACT_ENCODER, COMPACT_HDNET, model_spec
 
 
@@ -46,8 +45,7 @@ def export_compact(model: CompactModel, folder: str | Path) -> dict[str, Path]:
     jobs = (
         (COMPACT_ENCODER, model.encoder, (image,), (at(1),)),
         (COMPACT_DECODER, model.decoder, (*features[:4], points), (at(2), at(4), at(16), at(2), prompts)),
-        (COMPACT_HDNET, model.hdnet, (decoded[2], decoded[3], decoded[1], torch.zeros(*decoded[1].shape, COUNT)),
-         (prompts, prompts, prompts, prompts)),
+        (COMPACT_HDNET, model.hdnet, (decoded[2], decoded[3], decoded[1]), (prompts, prompts, prompts)),
     )
     return {spec.name: write_onnx(spec, module, inputs, shapes, folder, half=True)
             for spec, module, inputs, shapes in jobs}

@@ -1,7 +1,6 @@
 """The Hierarchical Discrimination Network: re-score mask hypotheses so that whole objects win.
 
-Refined score = decoder score + MLP([IoU token, mask token]) (arXiv 2409.15481, eq. for S'). The compact model's reads
-beside the tokens how a mask lies among the other candidates (``relations.py``), of which a token knows nothing.
+Refined score = decoder score + MLP([IoU token, mask token]) (arXiv 2409.15481, eq. for S').
 The last layer starts at zero, so an untrained HDNet equals the decoder's own score.
 """
 
@@ -20,24 +19,18 @@ class HDNet(nn.Module):
         width: token width C.
         hidden: units a layer.
         dropout: on the input, during training.
-        relations: numbers R that it reads of each candidate beside the tokens; the paper's reads none.
     """
 
-    def __init__(self, width: int = 128, hidden: int = 256, dropout: float = 0.1, relations: int = 0) -> None:
+    def __init__(self, width: int = 128, hidden: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.mlp = MLP(2 * width + relations, hidden, 1, depth=3)
+        self.mlp = MLP(2 * width, hidden, 1, depth=3)
         nn.init.zeros_(self.mlp.layers[-1].weight)
         nn.init.zeros_(self.mlp.layers[-1].bias)
 
     def forward(self, mask_tokens: torch.Tensor, iou_token: torch.Tensor,
-                iou_predictions: torch.Tensor, relations: torch.Tensor | None = None) -> torch.Tensor:
-        """Return refined scores float32[M, H]; shapes as in ``models/spec.py`` (COMPACT_HDNET).
-
-        Args:
-            relations: float32[M, H, R]; ``None`` where there are none.
-        """
-        known = (iou_token[:, None].expand(-1, mask_tokens.shape[1], -1), mask_tokens)
-        known = known if relations is None else (*known, relations)
-        residual = self.mlp(self.dropout(torch.cat(known, dim=-1)))
+                iou_predictions: torch.Tensor) -> torch.Tensor:
+        """Return refined scores float32[M, H]; shapes as in ``models/spec.py`` (COMPACT_HDNET)."""
+        repeated = iou_token[:, None].expand_as(mask_tokens)
+        residual = self.mlp(self.dropout(torch.cat([repeated, mask_tokens], dim=-1)))
         return iou_predictions + residual.squeeze(-1)

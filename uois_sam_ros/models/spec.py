@@ -1,7 +1,7 @@
 """Names, dtypes and dimensions of every network's tensors, in one place.
 
 Export, the backends, the manifest and the parity tests read them here; nobody else spells them.
-Dimensions are letters: M prompts, H hypotheses, C token width, R relations, h x w the working grid; numbers are fixed.
+Dimensions are letters: M prompts, H hypotheses, C token width, h x w the working grid; numbers are fixed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ MASKS = TensorSpec("low_res_masks", ("M", "H", "h", "w"))
 IOU = TensorSpec("iou_predictions", ("M", "H"))
 MASK_TOKENS = TensorSpec("mask_tokens", ("M", "H", "C"))
 IOU_TOKEN = TensorSpec("iou_token", ("M", "C"))
-RELATIONS = TensorSpec("relations", ("M", "H", "R"))
 SCORES = TensorSpec("scores", ("M", "H"))
 
 COMPACT_ENCODER = ModelSpec(
@@ -76,7 +75,7 @@ COMPACT_DECODER = ModelSpec(
 )
 COMPACT_HDNET = ModelSpec(
     name="compact_hdnet", kind="rescorer",
-    inputs=(MASK_TOKENS, IOU_TOKEN, IOU, RELATIONS),
+    inputs=(MASK_TOKENS, IOU_TOKEN, IOU),
     outputs=(SCORES,),
 )
 

@@ -31,7 +31,7 @@ from .hdnet import HdnetTask, selection_quality
 from .losses import foreground_loss, heatmap_loss
 from .own_frames import OwnFrames, OwnViews, own_views
 from .ranks import Ranks
-from .tokens import PEAKS, TokenSet, decoded, view_tokens
+from .tokens import TokenSet, view_tokens
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class AdaptConfig:
     out: str
     start: str = ""
     fit: FitConfig = field(default_factory=lambda: FitConfig(lr=1e-4, patience=6))
-    peaks: int = PEAKS
+    peaks: int = 16
     command: str = ""
 
 
@@ -136,7 +136,8 @@ def _clicks(model: CompactModel, views: Sequence[dict[str, torch.Tensor]], peaks
     sets = [view_tokens(model, view, peaks, number)
             for number, view in enumerate(tqdm(views, desc="clicks", unit="view"))]
     found = TokenSet(*(torch.cat([getattr(one, name) for one in sets]) for name in TokenSet.__dataclass_fields__))
-    return decoded(model, found)
+    iou, mask_tokens, iou_token = model.decoder.score(found.tokens[None], found.pooled[None])
+    return Clicks(mask_tokens[0], iou_token[0], iou[0], found.iou_object, found.on_object, found.view)
 
 
 def _exported(start: str) -> tuple[CompactModel, dict[str, Any]]:

@@ -28,8 +28,7 @@ class Clicks:
     """N clicks with H hypotheses each.
 
     Attributes:
-        mask_tokens: [N, H, C], or [N, H, C + R] where HDNet reads relations, too; iou_token: [N, C]; iou_predictions:
-            [N, H]; float16 where they come from a cache.
+        mask_tokens: [N, H, C]; iou_token: [N, C]; iou_predictions: [N, H]; float16 where they come from a cache.
         target: [N, H], IoU with the clicked object, 0 for background clicks: what HDNet predicts.
         on_object: bool[N]. frame: int64[N], the frame a click belongs to.
     """

@@ -15,8 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ..models.compact import CompactModel
-from .clicks import Clicks
-from .tokens import TokenSet, decoded
+from .tokens import TokenSet
 
 
 @dataclass(frozen=True)
@@ -39,27 +38,39 @@ def train_iou(model: CompactModel, data: TokenSet, config: ScoreConfig) -> list[
         iou, _, _ = decoder.score(batch.tokens[None], batch.pooled[None])
         return ((iou[0] - batch.iou_any) ** 2).mean()
 
-    clicked = data.subset(data.on_object)
-    return _fit(nn.ModuleList([decoder.evidence, decoder.iou_head]), loss, clicked, clicked.view, config)
+    heads = nn.ModuleList([decoder.evidence, decoder.iou_head])
+    return _fit(heads, loss, data.subset(data.on_object), config)
 
 
 def train_hdnet(model: CompactModel, data: TokenSet, config: ScoreConfig) -> list[dict[str, float]]:
     """Fit HDNet to the IoU with the clicked object."""
-    hdnet = model.hdnet
+    decoder, hdnet = model.decoder, model.hdnet
 
-    def loss(batch: Clicks) -> torch.Tensor:
-        return ((hdnet(batch.mask_tokens, batch.iou_token, batch.iou_predictions) - batch.target) ** 2).mean()
+    def loss(batch: TokenSet) -> torch.Tensor:
+        with torch.no_grad():
+            iou, mask_tokens, iou_token = decoder.score(batch.tokens[None], batch.pooled[None])
+        return ((hdnet(mask_tokens[0], iou_token[0], iou[0]) - batch.iou_object) ** 2).mean()
 
-    clicks = decoded(model, data)
-    return _fit(hdnet, loss, clicks, clicks.frame, config)
+    return _fit(hdnet, loss, data, config)
 
 
-def _fit(heads: nn.Module, loss: Callable[[TokenSet | Clicks], torch.Tensor], data: TokenSet | Clicks,
-         view: torch.Tensor, config: ScoreConfig) -> list[dict[str, float]]:
+@torch.no_grad()
+def selection_quality(model: CompactModel, data: TokenSet) -> dict[str, float]:
+    """Mean IoU with the clicked object when a score picks the hypothesis, and two controls."""
+    model.eval()
+    data = data.subset(data.on_object)
+    iou, mask_tokens, iou_token = model.decoder.score(data.tokens[None], data.pooled[None])
+    refined = model.hdnet(mask_tokens[0], iou_token[0], iou[0])
+    pick = lambda score: float(data.iou_object.gather(1, score.argmax(1, keepdim=True)).mean())
+    return {"decoder": pick(iou[0]), "hdnet": pick(refined), "oracle": pick(data.iou_object),
+            "random": float(data.iou_object.mean())}
+
+
+def _fit(heads: nn.Module, loss: Callable[[TokenSet], torch.Tensor], data: TokenSet,
+         config: ScoreConfig) -> list[dict[str, float]]:
     """Minimise ``loss`` over the parameters of ``heads``; keep the best epoch on held-out views."""
     generator = torch.Generator().manual_seed(config.seed)
-    last = view >= int(view.max()) * (1 - config.held_out)
-    count, held_count = int((~last).sum()), int(last.sum())
+    last = data.view >= int(data.view.max()) * (1 - config.held_out)
     fit, held = data.subset(~last), data.subset(last)
     optimizer = torch.optim.AdamW(heads.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, config.epochs // 3), 0.1)
@@ -67,7 +78,7 @@ def _fit(heads: nn.Module, loss: Callable[[TokenSet | Clicks], torch.Tensor], da
     for epoch in tqdm(range(config.epochs), desc="epochs"):
         heads.train()
         total = 0.0
-        order = torch.randperm(count, generator=generator)
+        order = torch.randperm(len(fit.view), generator=generator)
         chunks = order.split(config.batch)
         for index in chunks:
             value = loss(fit.subset(index))
@@ -79,7 +90,7 @@ def _fit(heads: nn.Module, loss: Callable[[TokenSet | Clicks], torch.Tensor], da
         heads.eval()
         with torch.no_grad():
             validation = sum(float(loss(held.subset(i))) * len(i) for i in
-                             torch.arange(held_count).split(4096)) / held_count
+                             torch.arange(len(held.view)).split(4096)) / len(held.view)
         history.append({"epoch": epoch + 1, "loss": total / len(chunks), "validation": validation})
         if validation < best:
             best, best_state = validation, copy.deepcopy(heads.state_dict())

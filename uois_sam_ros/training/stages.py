@@ -15,9 +15,8 @@ from ..runtime import manifest
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
 from .dataset import SampleConfig
-from .hdnet import selection_quality
-from .scores import ScoreConfig, train_hdnet, train_iou
-from .tokens import TokenSet, collect_tokens, decoded
+from .scores import ScoreConfig, selection_quality, train_hdnet, train_iou
+from .tokens import TokenSet, collect_tokens
 
 #: Clicks a view for the score stages; SCORE_BACKGROUND of them hit no object.
 SCORE_PROMPTS = 20
@@ -42,9 +41,9 @@ def scores(stage: str, data: Sequence[str], out: str, *, views: int, sizes: tupl
     train = train_iou if stage == "iou" else train_hdnet
     history = train(model, tokens, ScoreConfig(epochs=epochs, seed=seed))
     last = tokens.subset(tokens.view >= int(tokens.view.max()) * 0.85)
-    quality = selection_quality(model.hdnet, decoded(model.eval(), last))
+    quality = selection_quality(model, last)
     print("IoU with the clicked object, held-out views: "
-          + "  ".join(f"{key} {value:.4f}" for key, value in quality.items() if key != "clicks"))
+          + "  ".join(f"{key} {value:.4f}" for key, value in quality.items()))
     facts = {**before["facts"], f"{stage}_command": command, f"{stage}_quality": quality,
              f"{stage}_validation": history[-1]["validation"]}
     path = run / f"{stage}.pth"

@@ -14,16 +14,8 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..config import PromptingConfig
 from ..models.compact import CompactModel
-from ..models.relations import relations, shared_cells
-from .clicks import Clicks
 from .dataset import SampleConfig, TrainingStream
-
-#: Of the HPG's strongest peaks so many are clicked, about what a frame has at the run time.
-PEAKS = 24
-#: Views whose masks are compared at a time.
-VIEWS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -35,17 +27,13 @@ class TokenSet:
         iou_any: float32[N, H], IoU with the best fitting level (part, object, group): what the
             decoder's own score predicts. iou_object: float32[N, H], IoU with the clicked object,
             0 for background clicks: what HDNet predicts.
-        shared: float16[N, H, P * H], cells that each mask shares with all masks of its view's P clicks.
-        counted: bool[N], clicks that the run time would make: the HPG's own peaks above its threshold.
-        on_object: bool[N]. view: int64[N], the view a click belongs to; the clicks of a view are neighbours.
+        on_object: bool[N]. view: int64[N], the view a click belongs to.
     """
 
     tokens: torch.Tensor
     pooled: torch.Tensor
     iou_any: torch.Tensor
     iou_object: torch.Tensor
-    shared: torch.Tensor
-    counted: torch.Tensor
     on_object: torch.Tensor
     view: torch.Tensor
 
@@ -56,7 +44,7 @@ class TokenSet:
 
 @torch.no_grad()
 def collect_tokens(model: CompactModel, folders: Sequence[str], views: int, sample: SampleConfig,
-                   peaks: int = PEAKS) -> TokenSet:
+                   peaks: int = 16) -> TokenSet:
     """Run frozen encoder and decoder over ``views`` training views, from the folders in turns.
 
     Clicks are those of the stream (objects and background) and the HPG's own strongest peaks, so
@@ -80,10 +68,7 @@ def view_tokens(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int
     """Run the frozen networks over one view (batch of 1) and click it; ``view`` is its number."""
     encoder, decoder = model.encoder, model.decoder
     pixel, middle, context, foreground, heatmap = encoder(sample["image"])
-    found, heights = heat_peaks(heatmap, peaks)
-    points = torch.cat([sample["points"], found], dim=1)
-    drawn = torch.zeros(sample["points"].shape[1], dtype=torch.bool)
-    counted = torch.cat([drawn, heights[0] > PromptingConfig().heatmap_threshold])
+    points = torch.cat([sample["points"], heat_peaks(heatmap, peaks)], dim=1)
     tokens = decoder.encode_points(pixel, middle, context, points)
     origin = decoder.origins(pixel, points, decoder.unit_points(points, pixel))
     weights = decoder.generate(tokens[:, :, 1:1 + decoder.hypotheses], origin)
@@ -96,22 +81,8 @@ def view_tokens(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int
     row = points[0, :, 1].round().long().clamp(0, maps.shape[1] - 1)
     clicked = maps[:, row, column]
     iou = torch.stack([_iou(masks, maps[level], clicked[level]) for level in range(3)])
-    shared = shared_cells(masks[None])[0].unflatten(0, (count, -1)).half()
-    return TokenSet(tokens[0], pooled[0].unflatten(0, (count, -1)), iou.max(0).values, iou[0], shared, counted,
+    return TokenSet(tokens[0], pooled[0].unflatten(0, (count, -1)), iou.max(0).values, iou[0],
                     clicked[0] > 0, torch.full((count,), view))
-
-
-@torch.no_grad()
-def decoded(model: CompactModel, found: TokenSet) -> Clicks:
-    """Return what HDNet reads of whole views: the mask tokens have the relations beside them."""
-    iou, mask_tokens, iou_token = model.decoder.score(found.tokens[None], found.pooled[None])
-    clicks = len(found.view) // len(found.view.unique())
-    by_view = (-1, clicks, model.decoder.hypotheses)
-    related = [relations(shared.flatten(1, 2).float(), scores, counted) for shared, scores, counted in zip(
-        found.shared.unflatten(0, by_view[:2]).split(VIEWS_AT_ONCE), iou.reshape(by_view).split(VIEWS_AT_ONCE),
-        found.counted.unflatten(0, by_view[:2]).split(VIEWS_AT_ONCE))]
-    known = torch.cat([mask_tokens[0], torch.cat(related).flatten(0, 1)], dim=-1)
-    return Clicks(known, iou_token[0], iou[0], found.iou_object, found.on_object, found.view)
 
 
 def _iou(masks: torch.Tensor, level_map: torch.Tensor, clicked: torch.Tensor) -> torch.Tensor:
@@ -124,9 +95,9 @@ def _iou(masks: torch.Tensor, level_map: torch.Tensor, clicked: torch.Tensor) ->
     return inter / union.clamp(min=1)
 
 
-def heat_peaks(heatmap: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The strongest local maxima of [1, 1, h/2, w/2] as working points [1, count, 2], and their heights [1, count]."""
+def heat_peaks(heatmap: torch.Tensor, count: int) -> torch.Tensor:
+    """The strongest local maxima of [1, 1, h/2, w/2] as working points [1, count, 2]."""
     peak = heatmap * (F.max_pool2d(heatmap, 3, 1, 1) == heatmap)
-    heights, index = peak.flatten().topk(count)
+    index = peak.flatten().topk(count).indices
     cols = heatmap.shape[-1]
-    return torch.stack([index % cols, index // cols], -1)[None].float() * 2 + 0.5, heights[None]
+    return torch.stack([index % cols, index // cols], -1)[None].float() * 2 + 0.5
