@@ -4,10 +4,9 @@
     python benchmarks/chain_choice.py --run runs/base --json choice.json
 
 The IoU head was trained on the IoU with whichever level fits best (part, object, group); HDNet learns the IoU with the
-object. It is trained as the paper has it (tokens alone, batches of 30 prompts, squared error, rate 1e-3 over ten every
-third of the epochs) on shares of the views and on shuffled targets, with several seeds; and once more with what the
-compact model's HDNet reads besides: how a mask lies among the other candidates. The last fifth of the views judges: the
-mean IoU, with the clicked object, of the mask that a score ranks first; intervals are paired over views.
+object. It is trained as the paper has it (batches of 30 prompts, squared error, rate 1e-3 over ten every third of the
+epochs) on shares of the views and on shuffled targets, with several seeds. The last fifth of the views judges: the mean
+IoU, with the clicked object, of the mask that a score ranks first; intervals are paired over views.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import argparse
 import shlex
 import sys
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,10 @@ from uois_sam_ros.training.fit import FitConfig, fit
 from uois_sam_ros.training.hdnet import HdnetTask
 from uois_sam_ros.training.ranks import Ranks
 from uois_sam_ros.training.stages import TOKENS
-from uois_sam_ros.training.tokens import TokenSet, decoded
+from uois_sam_ros.training.tokens import TokenSet
 
 PERCENTS = (1, 10, 100)
-SHUFFLED, RELATED = "shuffled IoU", "100 %, with relations"
+SHUFFLED = "shuffled IoU"
 
 
 def main() -> None:
@@ -57,9 +56,8 @@ def main() -> None:
     train, test = clicks.subset(clicks.frame < first), clicks.subset(clicks.frame >= first)
     picked = {name: chosen_iou(test, score) for name, score in
               (("decoder's score", test.iou_predictions), ("oracle", test.target))}
-    for name in (*map(str, PERCENTS), SHUFFLED, RELATED):
-        seen, judged = (train, test) if name == RELATED else map(tokens_alone, (train, test))
-        runs = [chosen_iou(judged, scores(train_one(seen, name, k, args.epochs), judged)) for k in range(args.seeds)]
+    for name in (*map(str, PERCENTS), SHUFFLED):
+        runs = [chosen_iou(test, scores(train_one(train, name, seed, args.epochs), test)) for seed in range(args.seeds)]
         picked[f"HDNet, {name}" + (" %" if name.isdigit() else "")] = np.mean(runs, axis=0)
         print(f"trained {name}", flush=True)
     rows = summarise(picked)
@@ -85,20 +83,17 @@ def summarise(picked: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def read_clicks(run: Path, views: int) -> Clicks:
-    """Return the decoded clicks of the first views as the compact model's HDNet reads them, relations and all."""
+    """Return the decoded clicks of the first views as HDNet reads them."""
     model = CompactModel().eval()
     model.load_state_dict(load_checkpoint(run / "iou.pth")["model"])
     tokens = TokenSet(**torch.load(run / TOKENS, weights_only=True, mmap=True))
-    return decoded(model, tokens.subset(tokens.view < views))
-
-
-def tokens_alone(clicks: Clicks) -> Clicks:
-    """Return the clicks as the paper's HDNet reads them."""
-    return replace(clicks, mask_tokens=clicks.mask_tokens[..., :clicks.iou_token.shape[-1]])
+    tokens = tokens.subset(tokens.view < views)
+    iou, mask_tokens, iou_token = model.decoder.score(tokens.tokens[None], tokens.pooled[None])
+    return Clicks(mask_tokens[0], iou_token[0], iou[0], tokens.iou_object, tokens.on_object, tokens.view)
 
 
 def train_one(train: Clicks, name: str, seed: int, epochs: int) -> HDNet:
-    """Train on a share of the views, by default all, or on shuffled targets; a fifth of them validates."""
+    """Train on a share of the views, or on shuffled targets; a fifth of them validates."""
     order = torch.randperm(int(train.frame.max()) + 1, generator=torch.Generator().manual_seed(seed))
     share = order[:max(2, len(order) * (int(name) if name.isdigit() else 100) // 100)]
     held = share[:max(1, len(share) // 5)]
@@ -106,8 +101,7 @@ def train_one(train: Clicks, name: str, seed: int, epochs: int) -> HDNet:
     if name == SHUFFLED:
         fitted, valid = mixed_targets(fitted, seed), mixed_targets(valid, seed)
     torch.manual_seed(seed)
-    width = train.iou_token.shape[-1]
-    network = HDNet(width, relations=train.mask_tokens.shape[-1] - width)
+    network = HDNet(train.mask_tokens.shape[-1])
     with tempfile.TemporaryDirectory() as folder:
         fit(HdnetTask(network, fitted, valid, name),
             FitConfig(epochs=epochs, drop_every=max(1, epochs // 3), batch=30, seed=seed, save_minutes=60), Ranks(),
