@@ -329,7 +329,7 @@ def test_reference_is_found_or_asked_for(tmp_path, cuda):
 
 def test_profiles_follow_the_configuration():
     config = preset("compact")
-    assert profiles(config) == {"M": (1, 32, 64), "h": (96, 288, 512), "w": (96, 384, 512)}
+    assert profiles(config) == {"M": (1, 32, 64), "h": (96, 240, 448), "w": (96, 320, 448)}
     assert profiles(config, (720, 1280))["w"] == (96, 432, 448)
     wide = profiles(update(config, {"encoding": {"short_side": 480, "long_side": 1000}}))
     assert wide["h"] == (96, 480, 1008)

@@ -31,10 +31,10 @@ class EncodingConfig:
     encoders: tuple[str, ...] = setting(
         ("compact_encoder",), "model names, each runs once a frame; a head comes after the encoder it reads")
     short_side: int = setting(
-        288, "working grid: shorter image side in pixels; raise for small objects, cost grows "
+        240, "working grid: shorter image side in pixels; raise for small objects, cost grows "
         "with its square", low=96, high=1080)
     long_side: int = setting(
-        512, "working grid: the longer side is never larger than this", low=96, high=1920)
+        448, "working grid: the longer side is never larger than this", low=96, high=1920)
     multiple: int = setting(16, "working grid: sides are padded to this multiple", low=1, high=64)
     depth: str = setting(
         "auto", "auto: use depth when it is there; off: colour only; require: refuse frames "
