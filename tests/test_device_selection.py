@@ -1,4 +1,7 @@
-"""Selection on the device against the numpy stage: pieces, limits, suppression, snapping, label images, records."""
+"""Selection on the device against the numpy stage: pieces, limits, suppression, snapping, label images, records.
+
+Over 400 lines because all of it shares the made-up candidates and their depth.
+"""
 
 from __future__ import annotations
 
