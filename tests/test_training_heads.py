@@ -204,8 +204,10 @@ def test_requests_that_cannot_be_met(world, tmp_path, monkeypatch, capsys, more,
 
 def test_several_processes_share_only_what_they_can(world, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main(["train", "base", "--data", str(world / "data"), "--out", str(tmp_path)]) == 2
+    assert main(["train", "iou", "--data", str(world / "data"), "--out", str(tmp_path)]) == 2
     assert "run it in one process" in capsys.readouterr().err
+    assert main(["train", "base", "--data", str(world / "data"), "--out", str(tmp_path), "--batch", "5"]) == 2
+    assert "expected a multiple of the 2 processes that share it, got 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("widths", ["8", "a,b", "8,0"])

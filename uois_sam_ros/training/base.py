@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,8 +17,10 @@ from ..models.compact import CompactModel
 from .checkpoint import Progress, load_checkpoint, save_checkpoint
 from .curves import plot_curves
 from .dataset import SampleConfig, TrainingStream
+from .fit import mix
 from .losses import foreground_loss, heatmap_loss, mask_loss, sample_cells
 from .optim import WeightAverage, build_optimizers, learning_rate
+from .ranks import Ranks
 from .warm_start import warm_start
 
 #: Views that give a warm start its batch statistics.
@@ -45,7 +47,6 @@ class BaseConfig:
     scored: int = 5
     decay_from: float = 0.6
     workers: int = 1
-    device: str = "cpu"
     amp: bool = False
     seed: int = 0
     log_every: int = 25
@@ -54,54 +55,59 @@ class BaseConfig:
     start: str = ""
 
 
-def train_base(config: BaseConfig, sample: SampleConfig) -> Path:
-    """Train, or resume from ``out/base.pth``; return the checkpoint's path."""
+def train_base(config: BaseConfig, sample: SampleConfig, ranks: Ranks = Ranks()) -> Path:
+    """Train, or resume from ``out/base.pth``; return the checkpoint's path.
+
+    Several ranks share a batch: each augments and learns from its part of the frames, gradients are averaged. Batch
+    norm stays with each rank's part.
+    """
     torch.manual_seed(config.seed)
-    model = CompactModel().to(config.device, memory_format=torch.channels_last)
+    model = CompactModel().to(ranks.device, memory_format=torch.channels_last)
     trained = nn.ModuleDict({"encoder": model.encoder, "decoder": model.decoder})
     path = Path(config.out) / "base.pth"
     if config.start and not path.exists():
-        _start_from(config, sample, model)
+        _start_from(config, sample, model, ranks)
     optimizers = build_optimizers(trained, config.lr)
     average = WeightAverage(model)
     progress = Progress(facts={"command": config.command, "seed": config.seed, "revision": git_revision() or "unknown"})
     if path.exists():
         progress = _resume(path, model, average, optimizers)
-    stream = TrainingStream(config.data, sample, start=progress.samples)
+    torch.manual_seed(mix(config.seed, progress.samples, ranks.rank))
+    part = replace(sample, batch=sample.batch // ranks.world)
+    stream = TrainingStream(config.data, part, start=progress.samples, rank=ranks.rank, world=ranks.world)
     loader = iter(DataLoader(stream, batch_size=None, num_workers=config.workers,
                              prefetch_factor=4 if config.workers else None))
     stop = _StopOnSignal()
     saved = shown = time.monotonic()
     sums: dict[str, float] = {}
-    while progress.samples < config.samples and not stop.asked:
+    while progress.samples < config.samples and not ranks.any(stop.asked):
         factor = learning_rate(progress.samples / config.samples, decay_from=config.decay_from)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * factor
-        batch = {key: value.to(config.device) for key, value in next(loader).items()}
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.amp):
+        batch = {key: value.to(ranks.device) for key, value in next(loader).items()}
+        with torch.autocast(torch.device(ranks.device).type, torch.bfloat16, enabled=config.amp):
             losses = base_losses(model, batch, config)
-        total = sum(losses.values())
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(trained.parameters(), 10.0)
-        if torch.isfinite(total):
+        sum(losses.values()).backward()
+        ranks.average_gradients(trained)
+        if torch.isfinite(nn.utils.clip_grad_norm_(trained.parameters(), 10.0)):
             for optimizer in optimizers:
                 optimizer.step()
             average.update(model)
-        progress.samples += len(batch["image"])
+        progress.samples += ranks.world * len(batch["image"])
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         sums["steps"] = sums.get("steps", 0) + 1
         if sums["steps"] >= config.log_every:
             now = time.monotonic()
-            _log(progress, sums, config, factor, now - shown)
+            _log(progress, sums, config, factor, now - shown, ranks)
             sums, shown = {}, now
-        if time.monotonic() - saved > 60 * config.save_minutes:
-            _save(path, progress, model, average, optimizers)
+        if ranks.any(time.monotonic() - saved > 60 * config.save_minutes):
+            _save(path, progress, model, average, optimizers, ranks)
             saved = time.monotonic()
-    _save(path, progress, model, average, optimizers)
+    _save(path, progress, model, average, optimizers, ranks)
     return path
 
 
@@ -171,30 +177,35 @@ class _StopOnSignal:
 
 
 def _log(progress: Progress, sums: dict[str, float], config: BaseConfig, factor: float,
-         seconds: float) -> None:
+         seconds: float, ranks: Ranks) -> None:
     steps = sums.pop("steps")
     row = {key: value / steps for key, value in sums.items()}
     last = progress.history[-1]["samples"] if progress.history else 0
     rate = (progress.samples - last) / max(seconds, 1e-6)
     progress.history.append({"samples": progress.samples, "lr": factor * config.lr, **row})
     left = (config.samples - progress.samples) / max(rate, 1e-6) / 60
+    if not ranks.first:
+        return
     text = "  ".join(f"{key} {value:.4f}" for key, value in row.items())
     print(f"{progress.samples:>8}/{config.samples}  {text}  {rate:.1f}/s  {left:.0f} min left", flush=True)
 
 
-def _save(path: Path, progress: Progress, model, average, optimizers) -> None:
+def _save(path: Path, progress: Progress, model, average, optimizers, ranks: Ranks) -> None:
+    if not ranks.first:
+        return
     save_checkpoint(path, progress, model=model.state_dict(), average=average.module.state_dict(),
                     average_steps=average.steps, optimizers=[o.state_dict() for o in optimizers])
     plot_curves(progress.history, path.with_suffix(".png"))
 
 
-def _start_from(config: BaseConfig, sample: SampleConfig, model: CompactModel) -> None:
-    """Load exported weights, with batch statistics from the first training views."""
+def _start_from(config: BaseConfig, sample: SampleConfig, model: CompactModel, ranks: Ranks) -> None:
+    """Load exported weights, with batch statistics from the first training views, the same on every rank."""
     stream = iter(TrainingStream(config.data, sample))
     batches = [next(stream) for _ in range(max(1, START_VIEWS // sample.batch))]
     image = torch.cat([b["image"] for b in batches if b["image"].shape == batches[0]["image"].shape])
-    warm_start(model, config.start, image.to(config.device), batches[0]["points"][0].to(config.device))
-    print(f"started from {config.start}", flush=True)
+    warm_start(model, config.start, image.to(ranks.device), batches[0]["points"][0].to(ranks.device))
+    if ranks.first:
+        print(f"started from {config.start}", flush=True)
 
 
 def _resume(path: Path, model, average, optimizers) -> Progress:

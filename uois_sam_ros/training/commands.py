@@ -20,7 +20,8 @@ the two heads on labelled frames (--data INPUT), everything below them frozen:
   hdnet    the rescorer                                          -> hdnet.pth
   --preset compact adapts exported models (--start, else the shipped ones) to a handful of your frames; then export.
   --preset paper, shared, ... trains them on official backbones (--sam, --dinov2); then: uois-sam export.
-  Several GPUs: torchrun --nproc-per-node N -m uois_sam_ros.cli train hpg ... computes the same with N ranks.
+  Several GPUs: torchrun --nproc-per-node N -m -- uois_sam_ros.cli train hpg ... computes the same with N ranks.
+  Stage base shares its batch among N ranks in the same way, on GPUs or, with --threads 1, on the cores of a processor.
 
   standins small networks in place of SAM and DINOv2 (--preset paper-tiny, shared-tiny) -> sam_tiny.pth, dinov2_tiny.pth
 
@@ -152,9 +153,12 @@ def _check(args: argparse.Namespace, on_frames: bool) -> None:
                           f"{args.samples}, {args.views}, {args.epochs}, {args.batch}")
     if args.seed < 0:
         raise ConfigError(f"--seed: expected 0 or more, got {args.seed}")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (not on_frames or args.preset == "compact"):
-        raise ConfigError("torchrun: expected stage hpg or hdnet of a preset with SAM, which processes can share, got "
-                          f"{args.stage} of {args.preset}; run it in one process")
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and args.stage != "base" and (not on_frames or args.preset == "compact"):
+        raise ConfigError("torchrun: expected stage base, or hpg or hdnet of a preset with SAM, which processes can "
+                          f"share, got {args.stage} of {args.preset}; run it in one process")
+    if args.stage == "base" and args.batch % world:
+        raise ConfigError(f"--batch: expected a multiple of the {world} processes that share it, got {args.batch}")
     if shards:
         from ..datasets.shards import ShardReader
 
@@ -165,11 +169,15 @@ def _check(args: argparse.Namespace, on_frames: bool) -> None:
 def _base(args: argparse.Namespace, command: str) -> int:
     from .base import BaseConfig, train_base
     from .dataset import SampleConfig
+    from .ranks import started_ranks
 
     config = BaseConfig(data=args.data, out=args.out, samples=args.samples, lr=args.lr,
-                        decay_from=args.decay_from, workers=args.workers, device=args.device,
-                        amp=args.amp, seed=args.seed, command=command, start=args.start)
-    print(f"wrote {train_base(config, SampleConfig(sizes=_sizes(args), batch=args.batch, seed=args.seed))}")
+                        decay_from=args.decay_from, workers=args.workers, amp=args.amp,
+                        seed=args.seed, command=command, start=args.start)
+    with started_ranks(args.device) as ranks:
+        path = train_base(config, SampleConfig(sizes=_sizes(args), batch=args.batch, seed=args.seed), ranks)
+        if ranks.first:
+            print(f"wrote {path}")
     return 0
 
 

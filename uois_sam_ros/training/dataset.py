@@ -48,14 +48,20 @@ class TrainingStream(IterableDataset):
     Keys: image float32[B, 13, h, w]; maps int16[B, 3, h, w] (object, part, group); heat and
     foreground float32[B, 1, h/2, w/2]; boundary uint8[B, h/4, w/4]; points float32[B, P, 2];
     wanted int32[B, P, 3]; boxes int32[B, P, 4].
+
+    Args:
+        start: views seen before; another number gives other views.
+        rank, world: of the processes that share the frames; each draws from shards of its own.
     """
 
-    def __init__(self, folder: str, config: SampleConfig, start: int = 0) -> None:
+    def __init__(self, folder: str, config: SampleConfig, start: int = 0, *, rank: int = 0, world: int = 1) -> None:
         self.folder, self.config, self.start = folder, config, start
+        self.rank, self.world = rank, world
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        worker, workers = self.rank * workers + worker, self.world * workers
         config = self.config
         rng = np.random.default_rng((config.seed, self.start, worker))
         frames = frame_stream(self.folder, rng, worker, workers)

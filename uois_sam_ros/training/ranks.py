@@ -42,6 +42,20 @@ class Ranks:
             distributed.all_reduce(value)
         return value
 
+    def any(self, value: bool) -> bool:
+        """Return whether ``value`` holds on any rank."""
+        return bool(self.sum(torch.tensor(float(value))) > 0)
+
+    def average_gradients(self, module: nn.Module) -> None:
+        """Replace every gradient by its mean over ranks, for a module whose ``forward`` is not what is trained."""
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        if self.world == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        for gradient, mean in zip(gradients, (flat / self.world).split([g.numel() for g in gradients])):
+            gradient.copy_(mean.view_as(gradient))
+
     def wait(self) -> None:
         """Wait until every rank is here."""
         if self.world > 1:
