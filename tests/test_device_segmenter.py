@@ -36,7 +36,7 @@ from uois_sam_ros.types import Frame  # noqa: E402
 
 ENGINES = Path(__file__).parents[1] / "engines"
 pytestmark = pytest.mark.skipif(not (ENGINES / "compact_encoder.onnx").exists(), reason="engines/ holds no models")
-SMALL = {"short_side": 96, "long_side": 128}
+SMALL = {"short_side": 96, "long_side": 128, "focus": "off"}
 FEW = {"max_points": 16, "coverage_points": 4}
 ON_CPU = {"backend": "torch", "frame_path": "device", "torch_device": "cpu", "threads": 1}
 

@@ -13,7 +13,7 @@ from uois_sam_ros.encoding.resample import resize_antialiased
 from uois_sam_ros.encoding.transform import working_grid
 from uois_sam_ros.errors import ConfigError, FrameError
 from uois_sam_ros.models.spec import model_spec
-from uois_sam_ros.prompting.maps import cell_size, cells_to_points, unpadded
+from uois_sam_ros.prompting.maps import cells_to_points
 from uois_sam_ros.prompting.peaks import find_peaks
 from uois_sam_ros.types import Frame
 
@@ -117,7 +117,7 @@ def test_a_peak_lands_where_the_picture_has_it(native):
         distance = np.hypot((cols + 0.5) / scale[1] - 0.5 - x, (rows + 0.5) / scale[0] - 0.5 - y)
         bump = np.exp(-0.5 * (distance / (0.02 * max(native))) ** 2).astype(np.float32)
         heatmap = INPUT_KINDS[kind].place(bump[None, None], grid)[0, 0]
-        cells, _ = find_peaks(unpadded(heatmap, grid), window=3, threshold=0.5)
-        point = grid.to_native(cells_to_points(cells, cell_size(heatmap, grid), grid))
+        cells, _ = find_peaks(grid.unpadded(heatmap), window=3, threshold=0.5)
+        point = grid.to_native(cells_to_points(cells, grid.cell_size(heatmap), grid))
         assert len(point) == 1
         assert np.abs(point[0] - [x, y]).max() < 1.0 * max(native) / 256, kind

@@ -16,7 +16,8 @@ from uois_sam_ros.replay.ladder_report import compare, format_ladder, format_run
 from uois_sam_ros.replay.metrics import score_frame
 from uois_sam_ros.replay.sources import Sample
 
-NAMES = ["geometry", "grid", "+ foreground", "+ heatmap", "+ foreground score", "+ HDNet", "+ depth selection"]
+NAMES = ["geometry", "grid", "+ foreground", "+ heatmap", "+ foreground score", "+ HDNet", "+ depth selection",
+         "+ focus"]
 
 
 WEIGHTED = update(SegmenterConfig(), {"rescoring": {"foreground_weight": 1.0}})
@@ -25,11 +26,12 @@ WEIGHTED = update(SegmenterConfig(), {"rescoring": {"foreground_weight": 1.0}})
 def test_rungs_add_one_stage_each():
     rungs = rungs_of(WEIGHTED)
     assert list(rungs) == NAMES
-    assert [rungs[name].prompting.strategy for name in NAMES[1:]] == ["grid", "foreground", "hpg", "hpg", "hpg", "hpg"]
-    assert [rungs[name].rescoring.strategy for name in NAMES[1:]] == ["decoder"] * 4 + ["hdnet"] * 2
-    assert [rungs[name].rescoring.foreground_weight for name in NAMES[1:]] == [0, 0, 0, 1, 1, 1]
-    assert [rungs[name].selection.plane_veto for name in NAMES[1:]] == [False] * 5 + [True]
-    assert rungs["+ depth selection"] == WEIGHTED
+    assert [rungs[name].prompting.strategy for name in NAMES[1:]] == ["grid", "foreground"] + ["hpg"] * 5
+    assert [rungs[name].rescoring.strategy for name in NAMES[1:]] == ["decoder"] * 4 + ["hdnet"] * 3
+    assert [rungs[name].rescoring.foreground_weight for name in NAMES[1:]] == [0, 0, 0, 1, 1, 1, 1]
+    assert [rungs[name].selection.plane_veto for name in NAMES[1:]] == [False] * 5 + [True] * 2
+    assert [rungs[name].encoding.focus for name in NAMES[1:]] == ["off"] * 6 + ["auto"]
+    assert rungs["+ focus"] == WEIGHTED
 
 
 def test_post_processing_is_identical():
@@ -42,17 +44,18 @@ def test_post_processing_is_identical():
 def test_without_foreground_weight_there_is_no_such_rung():
     config = update(SegmenterConfig(), {"rescoring": {"foreground_weight": 0.0}})
     assert "+ foreground score" not in rungs_of(config)
+    assert "+ focus" not in rungs_of(update(config, {"encoding": {"focus": "off"}}))
 
 
 def test_depth_terms_are_rungs_of_their_own_where_prompts_or_scores_use_depth():
     config = update(SegmenterConfig(), DEPTH_TERMS)
     rungs = rungs_of(config)
     steps = ["+ HDNet", "+ depth foreground", "+ depth score", "+ plane veto", "+ metric size"]
-    assert list(rungs) == [*NAMES[:-2], *steps]
+    assert list(rungs) == [*NAMES[:-3], *steps, "+ focus"]
     seen = [(rung.prompting.depth_prior, rung.rescoring.depth_weight, rung.selection.plane_veto,
              rung.selection.max_size_m) for rung in (rungs[name] for name in steps)]
     assert seen == [(0, 0, False, 10), (1, 0, False, 10), (1, 0.5, False, 10), (1, 0.5, True, 10), (1, 0.5, True, 0.8)]
-    assert rungs["+ metric size"] == config
+    assert rungs["+ focus"] == config
 
 
 def test_a_preset_without_networks_is_refused():
@@ -76,13 +79,13 @@ def test_whole_ladder_on_tabletops():
     result = run_rungs(WEIGHTED, samples(), progress=False, make_segmenter=segmenter)
     assert result.rungs == tuple(NAMES) and len(result.frames) == 4
     assert [name for name, _ in result.refused] == ["two/bad"]
-    top = [frame.scores["+ depth selection"].detected_75 for frame in result.frames]
+    top = [frame.scores["+ focus"].detected_75 for frame in result.frames]
     assert top == [1.0] * 4
     grid, peaks = result.frames[0].prompts["grid"], result.frames[0].prompts["+ heatmap"]
     assert grid.count > 100 > peaks.count and grid.precision < 0.5 < peaks.precision
     assert result.frames[0].selection.oracle >= result.frames[0].selection.refined
     text = format_ladder(result)
-    for expected in ("two ", "one ", "all (mean over frames)", "+ depth selection over geometry", "oracle"):
+    for expected in ("two ", "one ", "all (mean over frames)", "+ focus over geometry", "oracle"):
         assert expected in text
     data = json.loads(json.dumps(result.to_json()))
     assert data["frames"][0]["scores"]["grid"]["overlap_f"] == result.frames[0].scores["grid"].overlap_f

@@ -43,6 +43,19 @@ class EncodingConfig:
         0.05, "auto: a frame with a smaller share of valid depth is treated as colour only",
         low=0.0, high=1.0)
     max_depth_m: float = setting(4.0, "readings beyond this many metres are ignored", low=0.2, high=30.0)
+    focus: str = setting(
+        "auto", "auto: a coarse first look finds the part with objects, the working grid shows that part; off: the "
+        "grid always shows the whole picture", choices=("auto", "off"))
+    focus_side: int = setting(
+        160, "focus: shorter side of the first look in pixels; lower for speed, raise when small objects at the rim "
+        "are missed", low=96, high=1080)
+    focus_margin: float = setting(
+        0.03, "focus: room around the objects, as a share of the picture; raise when masks end at a straight line",
+        low=0.0, high=0.5)
+    focus_least: float = setting(
+        0.4, "focus: smallest part, as a share of a side; raise when single objects are seen too large",
+        low=0.1, high=1.0)
+    focus_map: str = setting("foreground", "focus: feature map with the foreground probability")
 
 
 @dataclass(frozen=True)
@@ -322,7 +335,7 @@ def _paper(sam: str, hpg: str, *, backbone: str = "", side: int = 256) -> Segmen
     """
     return update(SegmenterConfig(), {
         "encoding": {"encoders": [f"sam_{sam}_encoder", *([backbone] if backbone else []), f"{hpg}_hpg"],
-                     "short_side": side, "long_side": side, "multiple": 4},
+                     "short_side": side, "long_side": side, "multiple": 4, "focus": "off"},
         "prompting": {"foreground_map": "hpg_foreground", "heatmap_map": "hpg_heatmap", "foreground_threshold": 0.85,
                       "heatmap_threshold": 0.007, "peak_window": 3, "max_points": 30, "coverage_points": 0,
                       "min_distance_px": 0, "grid_side": 32},  # 32: SAM's own "everything" grid, the first rung

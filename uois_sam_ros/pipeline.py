@@ -50,8 +50,9 @@ class Segmenter:
     Args:
         config: all stages.
         models: loaded networks by name; what is missing is loaded as ``config.runtime`` says.
-        prompter: in place of the one that ``config.prompting`` describes, for prompts that come from elsewhere. With
-            ``runtime.frame_path`` device it works on device types.
+        prompter: in place of the one that ``config.prompting`` describes, for prompts that come from elsewhere; they
+            may lie anywhere, so the working grid shows the whole picture. With ``runtime.frame_path`` device it works
+            on device types.
 
     Raises:
         ModelError: a model file that is missing or corrupt.
@@ -80,7 +81,8 @@ class Segmenter:
         if config.method == "geometry":
             self._encode = Encoder(config.encoding, ())
             return
-        self._encode = Encoder(config.encoding, [model(name) for name in config.encoding.encoders])
+        encoding = config.encoding if prompter is None else replace(config.encoding, focus="off")
+        self._encode = Encoder(encoding, [model(name) for name in encoding.encoders])
         self._prompt = prompter or make_prompter(config.prompting)
         self._decode = Decoder(config.decoding, model(config.decoding.decoder))
         refines = config.rescoring.strategy == "hdnet"

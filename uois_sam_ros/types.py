@@ -21,6 +21,8 @@ import numpy as np
 
 from .errors import FrameError
 
+#: x0, y0, x1, y1 in pixels.
+Box = tuple[int, int, int, int]
 #: Depth beyond this many metres cannot be a tabletop scene; it gives a wrong unit away.
 PLAUSIBLE_DEPTH_M = (0.05, 30.0)
 
@@ -161,35 +163,81 @@ def _check_depth(depth_m: np.ndarray, color_hw: tuple[int, int]) -> None:
 
 @dataclass(frozen=True)
 class Grid:
-    """How a native image maps to the working grid: resize by ``scale``, then pad right and below.
+    """How a native image maps to the working grid: cut out ``region``, resize by ``scale``, pad right and below.
 
     Attributes:
         native_hw: (H, W) of the frame.
         resized_hw: (h, w) of the picture inside the working grid.
         padded_hw: (h, w) of the working grid; multiples of the network's stride.
+        region: native xyxy box that the grid shows; ``None`` = the whole picture.
     """
 
     native_hw: tuple[int, int]
     resized_hw: tuple[int, int]
     padded_hw: tuple[int, int]
+    region: Box | None = None
+
+    @property
+    def window(self) -> Box:
+        """The native xyxy box that the grid shows."""
+        return self.region or (0, 0, self.native_hw[1], self.native_hw[0])
+
+    @property
+    def of_region(self) -> Grid:
+        """The same grid for the cut-out ``window`` as a picture of its own."""
+        x0, y0, x1, y1 = self.window
+        return Grid((y1 - y0, x1 - x0), self.resized_hw, self.padded_hw)
 
     @property
     def scale_xy(self) -> tuple[float, float]:
         """Working pixels per native pixel, (x, y)."""
-        return (
-            self.resized_hw[1] / self.native_hw[1],
-            self.resized_hw[0] / self.native_hw[0],
-        )
+        x0, y0, x1, y1 = self.window
+        return self.resized_hw[1] / (x1 - x0), self.resized_hw[0] / (y1 - y0)
+
+    @property
+    def image_area(self) -> float:
+        """Working pixels that the whole picture would have, seen or not."""
+        scale_x, scale_y = self.scale_xy
+        return self.native_hw[0] * scale_y * self.native_hw[1] * scale_x
+
+    def intrinsics(self, native: Intrinsics) -> Intrinsics:
+        """Return the intrinsics of the working grid."""
+        x0, y0, _, _ = self.window
+        return Intrinsics(native.fx, native.fy, native.cx - x0, native.cy - y0).scaled(*self.scale_xy)
+
+    def cell_size(self, values: np.ndarray) -> tuple[float, float]:
+        """Return the size (x, y) in working pixels of a cell of a map [a, b] that covers the grid."""
+        return self.padded_hw[1] / values.shape[1], self.padded_hw[0] / values.shape[0]
+
+    def unpadded(self, values: np.ndarray) -> np.ndarray:
+        """Return the view of a map [a, b] over the picture, without the padding."""
+        size_x, size_y = self.cell_size(values)
+        return values[:int(np.ceil(self.resized_hw[0] / size_y)), :int(np.ceil(self.resized_hw[1] / size_x))]
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """Return the view of a native image [H, W, ...] that the grid shows."""
+        x0, y0, x1, y1 = self.window
+        return image[y0:y1, x0:x1]
+
+    def uncut(self, part: np.ndarray) -> np.ndarray:
+        """Return the native image with ``part`` [y1 - y0, x1 - x0, ...] where the grid looks, and 0 elsewhere."""
+        if self.region is None:
+            return part
+        whole = np.zeros((*self.native_hw, *part.shape[2:]), dtype=part.dtype)
+        self.cut(whole)[...] = part
+        return whole
 
     def to_working(self, points_px: np.ndarray) -> np.ndarray:
         """Map float32[N, 2] native (x, y) to working (x, y)."""
         scale = np.asarray(self.scale_xy, dtype=np.float32)
-        return ((points_px + 0.5) * scale - 0.5).astype(np.float32)
+        origin = np.asarray(self.window[:2], dtype=np.float32)
+        return ((points_px - origin + 0.5) * scale - 0.5).astype(np.float32)
 
     def to_native(self, points_px: np.ndarray) -> np.ndarray:
         """Map float32[N, 2] working (x, y) to native (x, y), clipped to the image."""
         scale = np.asarray(self.scale_xy, dtype=np.float32)
-        points = (np.asarray(points_px, dtype=np.float32) + 0.5) / scale - 0.5
+        origin = np.asarray(self.window[:2], dtype=np.float32)
+        points = (np.asarray(points_px, dtype=np.float32) + 0.5) / scale - 0.5 + origin
         limit = np.asarray([self.native_hw[1] - 1, self.native_hw[0] - 1], dtype=np.float32)
         return np.clip(points, 0, limit).astype(np.float32)
 

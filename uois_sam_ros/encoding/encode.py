@@ -1,4 +1,7 @@
-"""Frame -> Features: geometry once, every image encoder and every head on its features once."""
+"""Frame -> Features: every image encoder, and every head on its features, once on the part of the picture that counts.
+
+Which part that is, a first look at low resolution tells (``focus.py``); without it, it is the whole picture.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ..errors import ConfigError, FrameError, ModelError
 from ..geometry import compute_geometry
 from ..runtime.base import Model
 from ..types import Features, Frame, Geometry, Grid
+from .focus import find_region
 from .kinds import INPUT_KINDS
 from .transform import frame_to_grid, working_grid
 
@@ -44,22 +48,33 @@ class Encoder:
                     raise ModelError(f"encoders: expected different output names, got '{output}' "
                                      f"from {seen[output]} and {model.spec.name}")
                 seen[output] = model.spec.name
+        self._scouts = _scouts(self._models, config)
 
     def __call__(self, frame: Frame) -> Features:
-        """Encode one frame; its maps are read-only.
+        """Encode one frame, or the part of it that holds objects; the maps are read-only.
 
         Raises:
             FrameError: depth is required, and missing or almost empty.
         """
         if self.config.depth == "off" and frame.depth_m is not None:
             frame = frame.without_depth()
-        grid = working_grid((frame.height, frame.width), self.config)
+        native_hw = frame.height, frame.width
+        region = None
+        if self._scouts:
+            coarse = working_grid(native_hw, self.config, short_side=self.config.focus_side)
+            seen = self._look(frame, coarse, self._scouts)
+            foreground = seen[self.config.focus_map]
+            region = find_region(foreground.reshape(foreground.shape[-2:]), coarse, self.config)
+        return self._look(frame, working_grid(native_hw, self.config, region=region), self._models)
+
+    def _look(self, frame: Frame, grid: Grid, models: Sequence[Model]) -> Features:
+        """Run each of ``models`` once on what the grid shows."""
         color, depth = frame_to_grid(frame, grid)
         geometry = self._geometry(frame, depth, grid)
         images: dict[str, np.ndarray] = {}
         made: dict[str, np.ndarray] = {}
         maps: dict[str, np.ndarray] = {}
-        for model in self._models:
+        for model in models:
             spec, kind = model.spec, INPUT_KINDS[model.spec.input_kind]
             if spec.kind == "head":
                 inputs: Mapping[str, np.ndarray] = {name: made[name] for name in spec.input_names}
@@ -83,14 +98,29 @@ class Encoder:
                                  "none; pass depth_m, or use depth = auto")
             return None
         geometry = compute_geometry(
-            depth, frame.intrinsics.scaled(*grid.scale_xy), max_depth_m=self.config.max_depth_m,
+            depth, grid.intrinsics(frame.intrinsics), max_depth_m=self.config.max_depth_m,
             min_valid=self.config.min_valid_depth)
-        if geometry is None and required:
+        if geometry is None and required and grid.region is None:
             raise FrameError(
                 f"{frame.name}: expected depth readings up to {self.config.max_depth_m:g} m on at "
                 f"least {100 * self.config.min_valid_depth:g} % of the picture (depth = require), "
                 "got fewer; check the sensor and max_depth_m, or use depth = auto")
         return geometry
+
+
+def _scouts(models: Sequence[Model], config: EncodingConfig) -> tuple[Model, ...]:
+    """The models of the first look: those up to the one that makes the foreground map; none without focus or map."""
+    if config.focus == "off":
+        return ()
+    makes = [config.focus_map in model.spec.output_names for model in models]
+    if not any(makes):
+        return ()
+    scouts = tuple(models[:makes.index(True) + 1])
+    fixed = [model.spec.name for model in scouts if not INPUT_KINDS[model.spec.input_kind].any_grid]
+    if fixed:
+        raise ConfigError(f"encoding.focus: expected off, because {fixed[0]} does not look at parts of a picture, got "
+                          f"{config.focus}")
+    return scouts
 
 
 def _check_model(model: Model, config: EncodingConfig, made: Mapping[str, str]) -> None:

@@ -26,7 +26,13 @@ IMAGENET_MEAN, IMAGENET_STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.2
 
 
 class InputKind(Protocol):
-    """What the encoding stage asks of a kind; see the module's text."""
+    """What the encoding stage asks of a kind; see the module's text.
+
+    Attributes:
+        any_grid: its network takes grids of any size, also those that show a part of the picture.
+    """
+
+    any_grid: bool
 
     def build(self, frame: Frame, grid: Grid, color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
         """Return float32[1, C, a, b] from the frame, or from its working-grid colour and geometry."""
@@ -43,6 +49,8 @@ class InputKind(Protocol):
 
 class Rgbd:
     """Colour and depth geometry on the working grid: the compact encoder."""
+
+    any_grid = True
 
     def build(self, frame: Frame, grid: Grid, color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
         return rgbd_input(color, geometry)[None]
@@ -63,6 +71,8 @@ class Sam:
     Args:
         rows: of the square that the encoder sees, as a fraction (above, below).
     """
+
+    any_grid = False
 
     def __init__(self, rows: tuple[int, int] = (1, 1)) -> None:
         self._rows = rows
@@ -96,6 +106,8 @@ class Sam:
 
 class Dinov2:
     """Native colour squeezed to 336x448, normalised; its maps cover the picture whatever its aspect."""
+
+    any_grid = False
 
     def build(self, frame: Frame, grid: Grid, color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
         picture = resize_antialiased(frame.color, DINOV2_HW).astype(np.float32) / np.float32(255)

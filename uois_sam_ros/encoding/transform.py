@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..config import EncodingConfig
-from ..types import Frame, Geometry, Grid
+from ..types import Box, Frame, Geometry, Grid
 
 #: Channels of the RGB-D input, in order. Training and run time both call ``rgbd_input``.
 RGBD_CHANNELS = (
@@ -21,14 +21,20 @@ RGBD_CHANNELS = (
 RELIEF_PX = 12
 
 
-def working_grid(native_hw: tuple[int, int], config: EncodingConfig) -> Grid:
-    """Choose the working grid: short side as configured, never above the long side, padded."""
-    height, width = native_hw
-    scale = min(config.short_side / min(height, width), config.long_side / max(height, width))
+def working_grid(native_hw: tuple[int, int], config: EncodingConfig, *, short_side: int = 0,
+                 region: Box | None = None) -> Grid:
+    """Choose the working grid: short side as configured, never above the long side, padded.
+
+    Args:
+        short_side: in place of the configured one; 0 = that one.
+        region: native xyxy box that the grid shows; ``None`` = the whole picture.
+    """
+    height, width = native_hw if region is None else (region[3] - region[1], region[2] - region[0])
+    scale = min((short_side or config.short_side) / min(height, width), config.long_side / max(height, width))
     resized = (max(1, round(height * scale)), max(1, round(width * scale)))
     multiple = config.multiple
     padded = tuple(-(-side // multiple) * multiple for side in resized)
-    return Grid((height, width), resized, (padded[0], padded[1]))
+    return Grid(native_hw, resized, (padded[0], padded[1]), region)
 
 
 def resize_color(color: np.ndarray, grid: Grid) -> np.ndarray:
@@ -84,9 +90,9 @@ def rgbd_input(color: np.ndarray, geometry: Geometry | None) -> np.ndarray:
 
 
 def frame_to_grid(frame: Frame, grid: Grid) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return colour and depth of the frame on the working grid (depth ``None`` when absent)."""
-    depth = None if frame.depth_m is None else resize_depth(frame.depth_m, grid)
-    return resize_color(frame.color, grid), depth
+    """Return colour and depth of what the grid shows of the frame (depth ``None`` when absent)."""
+    depth = None if frame.depth_m is None else resize_depth(grid.cut(frame.depth_m), grid)
+    return resize_color(grid.cut(frame.color), grid), depth
 
 
 def _pad(image: np.ndarray, grid: Grid, border: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import RuntimeConfig, SegmenterConfig
+from ..config import RuntimeConfig, SegmenterConfig, update
 from ..decoding import Decoder
 from ..encoding.encode import Encoder
 from ..errors import BackendError, ModelError
@@ -90,7 +90,8 @@ class Parity:
     """
 
     def __init__(self, config: SegmenterConfig, reference_dir: str, frames: Sequence[Frame] | None = None) -> None:
-        self._config = config
+        # without a first look: both sides are shown the same part of every frame, whatever they made of a coarse one
+        self._config = config = update(config, {"encoding": {"focus": "off"}})
         runtime = RuntimeConfig(threads=config.runtime.threads, model_dir=reference_dir)
         self.reference = {name: Recorder(load_model(name, runtime)) for name in networks(config)}
         self._frames = list(fixed_frames() if frames is None else frames)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..config import PromptingConfig
 from ..types import Features, Prompts
-from .maps import cell_size, cells_to_points, read_foreground, read_map, to_working, unpadded
+from .maps import cells_to_points, read_foreground, read_map, to_working
 from .peaks import find_peaks, thin_by_distance
 
 #: A coverage point scores its foreground probability times this: less than any real peak.
@@ -30,8 +30,8 @@ def hpg_prompts(features: Features, config: PromptingConfig) -> Prompts:
     foreground_work = to_working(foreground, grid)
     heatmap_work = to_working(heatmap, grid)
 
-    heat = unpadded(heatmap, grid)
-    size_xy = cell_size(heatmap, grid)
+    heat = grid.unpadded(heatmap)
+    size_xy = grid.cell_size(heatmap)
     cells, scores = find_peaks(heat, window=config.peak_window, threshold=config.heatmap_threshold)
     points = cells_to_points(cells, size_xy, grid)
     on_foreground = _sample(foreground_work, points) >= config.foreground_threshold
@@ -41,8 +41,8 @@ def hpg_prompts(features: Features, config: PromptingConfig) -> Prompts:
 
     if config.coverage_points > 0:
         extra, extra_scores = coverage_points(
-            unpadded(foreground, grid), points, features,
-            size_xy=cell_size(foreground, grid), config=config)
+            grid.unpadded(foreground), points, features,
+            size_xy=grid.cell_size(foreground), config=config)
         points = np.concatenate([points, extra])
         scores = np.concatenate([scores, extra_scores])
     order = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""Reading prediction maps: the part without padding, the cell centres, the working-grid version."""
+"""Reading prediction maps: by name, the cell centres, the working-grid version."""
 
 from __future__ import annotations
 
@@ -46,17 +46,6 @@ def above_plane(geometry: Geometry) -> np.ndarray:
     tolerance = np.float32(PLANE_TOLERANCE_M) * np.maximum(geometry.points_m[..., 2] ** 2, np.float32(1))
     above = 1 - np.exp(-((geometry.height_m / tolerance) ** 2))
     return np.where(geometry.valid, above, np.float32(1)).astype(np.float32)
-
-
-def cell_size(values: np.ndarray, grid: Grid) -> tuple[float, float]:
-    """Return the size (x, y) of a map cell in working pixels."""
-    return grid.padded_hw[1] / values.shape[1], grid.padded_hw[0] / values.shape[0]
-
-
-def unpadded(values: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the view of a map (float32[a, b]) that covers the picture, without the padding."""
-    size_x, size_y = cell_size(values, grid)
-    return values[:int(np.ceil(grid.resized_hw[0] / size_y)), :int(np.ceil(grid.resized_hw[1] / size_x))]
 
 
 def cells_to_points(cells: np.ndarray, size_xy: tuple[float, float], grid: Grid) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 grid -> + foreground (grid points on foreground only) -> + heatmap (HPG peaks) -> + foreground score
 (mean foreground inside a mask weighs its score) -> + HDNet -> + depth selection (support-plane veto
-and metric size limits). A preset whose prompts or scores use depth shows each depth term as a rung: + depth
+and metric size limits) -> + focus (a first look finds the part of the picture to segment). A preset whose prompts or scores use depth shows each depth term as a rung: + depth
 foreground, + depth score, + plane veto, + metric size. The learning-free geometry baseline is a row of its own.
 """
 
@@ -63,7 +63,8 @@ def rungs_of(config: SegmenterConfig) -> dict[str, SegmenterConfig]:
         raise ConfigError(f"ladder: expected a preset with networks, got method '{config.method}'; "
                           "use --preset compact")
     weight, prior = config.rescoring.foreground_weight, config.prompting.depth_prior
-    off: dict[str, Any] = {"prompting": {"depth_prior": 0.0}, "selection": _NO_DEPTH_TERMS,
+    focus = config.encoding.focus
+    off: dict[str, Any] = {"encoding": {"focus": "off"}, "prompting": {"depth_prior": 0.0}, "selection": _NO_DEPTH_TERMS,
                            "rescoring": {"strategy": "decoder", "foreground_weight": 0.0, "depth_weight": 0.0}}
     rung = update(config, off)
     rungs = {GEOMETRY: update(preset(GEOMETRY), {"encoding": {"depth": config.encoding.depth}})}
@@ -72,8 +73,8 @@ def rungs_of(config: SegmenterConfig) -> dict[str, SegmenterConfig]:
             ("+ heatmap", {"prompting": {"strategy": "hpg"}}),
             ("+ foreground score", {"rescoring": {"foreground_weight": weight}}),
             ("+ HDNet", {"rescoring": {"strategy": "hdnet"}}),
-            *_depth_steps(config, prior)):
-        if name == "+ foreground score" and weight == 0:
+            *_depth_steps(config, prior), ("+ focus", {"encoding": {"focus": focus}})):
+        if (name == "+ foreground score" and weight == 0) or (name == "+ focus" and focus == "off"):
             continue
         rung = rungs[name] = update(rung, changes)
     return rungs

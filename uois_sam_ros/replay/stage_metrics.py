@@ -69,6 +69,7 @@ def score_selection(mask_set: MaskSet, grid: Grid, truth: np.ndarray,
         Scores, or ``None`` when no prompt lies on an object.
     """
     height, width = grid.resized_hw
+    truth, ignore = grid.cut(truth), None if ignore is None else grid.cut(ignore)
     kept = np.where(ignore, 0, truth) if ignore is not None else truth
     small = cv2.resize(kept.astype(np.uint16), (width, height), interpolation=cv2.INTER_NEAREST)
     counted = np.ones((height, width), bool)

@@ -19,7 +19,7 @@ PRESET = "preset"
 DYNAMIC_STAGES = ("selection.", "prompting.", "encoding.", "rescoring.hdnet_weight", "rescoring.foreground_weight",
                   "rescoring.depth_weight", "decoding.batch")
 #: ... but these name networks or maps of networks.
-STATIC = ("encoding.encoders", "prompting.foreground_map", "prompting.heatmap_map")
+STATIC = ("encoding.encoders", "encoding.focus_map", "prompting.foreground_map", "prompting.heatmap_map")
 
 
 @dataclass(frozen=True)

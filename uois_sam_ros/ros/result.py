@@ -55,5 +55,6 @@ def heatmap_on_image(stages: StageResults) -> np.ndarray | None:
         return None
     grid = stages.features.grid
     height, width = grid.resized_hw
-    native = cv2.resize(stages.prompts.heatmap[:height, :width], grid.native_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.clip(native, 0, 1)
+    seen = cv2.resize(stages.prompts.heatmap[:height, :width], grid.of_region.native_hw[::-1],
+                      interpolation=cv2.INTER_LINEAR)
+    return grid.uncut(np.clip(seen, 0, 1))

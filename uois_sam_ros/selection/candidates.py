@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..types import Grid, MaskSet
+from ..types import Box, Grid, MaskSet
 
-Box = tuple[int, int, int, int]
+
 
 
 @dataclass(frozen=True)

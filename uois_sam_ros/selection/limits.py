@@ -15,7 +15,7 @@ MAX_POINTS = 400
 MIN_POINTS = 12
 
 
-def within_area(areas: np.ndarray, image_area: int, config: SelectionConfig) -> np.ndarray:
+def within_area(areas: np.ndarray, image_area: float, config: SelectionConfig) -> np.ndarray:
     """Return bool[K]: the area, as a fraction of the image, is inside the limits."""
     share = areas / image_area
     return (share >= config.min_area) & (share <= config.max_area)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import SelectionConfig
-from ..types import Features, Frame, Instances, MaskSet
+from ..types import Box, Features, Frame, Grid, Instances, MaskSet
 from .candidates import Candidates, best_hypotheses
 from .describe import describe
 from .limits import within_area, within_size
@@ -29,8 +29,8 @@ def select_candidates(frame: Frame, features: Features, candidates: Candidates,
                       config: SelectionConfig) -> Instances:
     """Apply everything after the choice of hypotheses; ``candidates`` are best first."""
     geometry = features.geometry
-    image_area = features.grid.resized_hw[0] * features.grid.resized_hw[1]
-    keep = within_area(candidates.areas, image_area, config)
+    grid = features.grid
+    keep = within_area(candidates.areas, grid.image_area, config)
     candidates = candidates.subset(_indices(keep))
     if geometry is not None and len(candidates):
         keep = within_size(candidates, geometry, config)
@@ -39,20 +39,24 @@ def select_candidates(frame: Frame, features: Features, candidates: Candidates,
         candidates = candidates.subset(_indices(keep))
     candidates = candidates.subset(suppress(
         candidates, iou=config.nms_iou, containment=config.containment, limit=config.max_instances))
-    painting = paint(candidates, features.grid, _edge_snapper(frame, features, candidates, config))
+    painting = paint(candidates, grid.of_region, _edge_snapper(grid.cut(frame.color), grid.of_region, candidates, config))
+    label = grid.uncut(painting.label)
     depth = frame.depth_m if geometry is not None else None
-    items = describe(painting.label, painting.windows, candidates.scores[painting.candidates], depth,
-                     frame.intrinsics)
-    return Instances(painting.label, items, depth_used=geometry is not None)
+    items = describe(label, [_moved(window, grid.window) for window in painting.windows],
+                     candidates.scores[painting.candidates], depth, frame.intrinsics)
+    return Instances(label, items, depth_used=geometry is not None)
 
 
-def _edge_snapper(frame: Frame, features: Features, candidates: Candidates,
-                  config: SelectionConfig) -> EdgeSnapper | None:
+def _edge_snapper(color: np.ndarray, grid: Grid, candidates: Candidates, config: SelectionConfig) -> EdgeSnapper | None:
     if config.edge_radius_px == 0 or len(candidates) == 0:
         return None
-    grid = features.grid
     radius_px = config.edge_radius_px / min(grid.scale_xy)
-    return EdgeSnapper(frame.color, radius_px, config.edge_epsilon, snap_region(candidates, radius_px, grid))
+    return EdgeSnapper(color, radius_px, config.edge_epsilon, snap_region(candidates, radius_px, grid))
+
+
+def _moved(box: Box, origin: Box) -> Box:
+    """A box of a cut-out picture in coordinates of the whole one."""
+    return box[0] + origin[0], box[1] + origin[1], box[2] + origin[0], box[3] + origin[1]
 
 
 def _indices(keep: np.ndarray) -> list[int]:
