@@ -47,7 +47,7 @@ class EncodingConfig:
         "auto", "auto: a coarse first look finds the part with objects, the working grid shows that part; off: the "
         "grid always shows the whole picture", choices=("auto", "off"))
     focus_side: int = setting(
-        160, "focus: shorter side of the first look in pixels; lower for speed, raise when small objects at the rim "
+        128, "focus: shorter side of the first look in pixels; lower for speed, raise when small objects at the rim "
         "are missed", low=96, high=1080)
     focus_margin: float = setting(
         0.03, "focus: room around the objects, as a share of the picture; raise when masks end at a straight line",

@@ -76,7 +76,7 @@ def train_base(config: BaseConfig, sample: SampleConfig, ranks: Ranks = Ranks())
     part = replace(sample, batch=sample.batch // ranks.world)
     stream = TrainingStream(config.data, part, start=progress.samples, rank=ranks.rank, world=ranks.world)
     loader = iter(DataLoader(stream, batch_size=None, num_workers=config.workers,
-                             prefetch_factor=4 if config.workers else None))
+                             prefetch_factor=4 if config.workers else None, worker_init_fn=_stop_with_parent))
     stop = _StopOnSignal()
     saved = shown = time.monotonic()
     sums: dict[str, float] = {}
@@ -164,12 +164,21 @@ def _gather(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return flat[batch, index]
 
 
+STOP_SIGNALS = signal.SIGINT, signal.SIGTERM
+
+
+def _stop_with_parent(_: int) -> None:
+    """Let a loader process outlive Ctrl-C and torchrun's SIGTERM, which reach it too: its parent still saves."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class _StopOnSignal:
     """Finish the step and save when asked to stop (Ctrl-C, SIGTERM)."""
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._ask)
 
     def _ask(self, *_: object) -> None:
