@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from uois_sam_ros.config import RuntimeConfig, preset
+from uois_sam_ros.config import RuntimeConfig, preset, update
 from uois_sam_ros.device.encoding import DeviceEncoder
 from uois_sam_ros.device.prompting import DevicePrompter
 from uois_sam_ros.device.types import DeviceFeatures, DeviceFrame, DevicePrompts
@@ -27,7 +27,7 @@ from uois_sam_ros.types import Frame, Prompts
 @torch.inference_mode()
 def compare(path: str, every: int) -> dict[str, tuple[int, int]]:
     """Return (met, all) for frames with equal counts, and for prompts within one pixel, either way."""
-    config = preset("compact")
+    config = update(preset("compact"), {"encoding": {"focus": "off"}})  # the device path always sees the whole picture
     model = load_model("compact_encoder", RuntimeConfig(backend="torch", threads=1))
     encode, prompt = Encoder(config.encoding, [model]), make_prompter(config.prompting)
     frames = [sample.frame for sample in open_input(path) if sample.frame is not None][::every]

@@ -116,7 +116,8 @@ def gpu_facts(device: str) -> dict[str, Any]:
 def compact(plan: Plan) -> dict[str, Any]:
     """Shipped networks: device path in both precisions, stream, host path; and how far the results differ."""
     frames = [box_scene(160, 120)[0]] if plan.quick else example_frames()[0]
-    host_config = update(preset("compact"), SMALLER if plan.quick else {})
+    whole = update(preset("compact"), {"encoding": {"focus": "off"}})  # the device path always sees the whole picture
+    host_config = update(whole, SMALLER if plan.quick else {})
     host = Segmenter(host_config)
     say("compact: host path")
     report: dict[str, Any] = {"picture": f"{frames[0].width}x{frames[0].height}",
