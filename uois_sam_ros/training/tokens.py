@@ -52,16 +52,23 @@ def collect_tokens(model: CompactModel, folders: Sequence[str], views: int, samp
     """
     model.eval()
     streams = cycle([iter(TrainingStream(folder, sample)) for folder in folders])
-    rows: list[TokenSet] = []
-    seen = 0
-    with tqdm(total=views, desc="tokens", unit="view") as bar:
-        while seen < views:
-            batch = next(next(streams))
-            for k in range(len(batch["image"])):
-                rows.append(view_tokens(model, {key: v[k:k + 1] for key, v in batch.items()}, peaks, seen))
-                seen += 1
-                bar.update()
-    return TokenSet(*(torch.cat([getattr(r, n) for r in rows]) for n in TokenSet.__dataclass_fields__))
+    kept: TokenSet | None = None
+    seen, batch = 0, {}
+    for number in tqdm(range(views), desc="tokens", unit="view"):
+        if seen == len(batch.get("image", ())):
+            seen, batch = 0, next(next(streams))
+        row = view_tokens(model, {key: value[seen:seen + 1] for key, value in batch.items()}, peaks, number)
+        seen += 1
+        clicks = len(row.view)
+        if kept is None:  # in one piece: kept one by one, small tensors hold the memory of large ones between them
+            kept = TokenSet(*(torch.empty(views * clicks, *value.shape[1:], dtype=value.dtype) for value in _parts(row)))
+        for whole, part in zip(_parts(kept), _parts(row)):
+            whole[number * clicks:(number + 1) * clicks] = part
+    return kept
+
+
+def _parts(tokens: TokenSet) -> list[torch.Tensor]:
+    return [getattr(tokens, name) for name in tokens.__dataclass_fields__]
 
 
 def view_tokens(model: CompactModel, sample: dict[str, torch.Tensor], peaks: int, view: int) -> TokenSet:
