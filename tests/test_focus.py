@@ -16,6 +16,7 @@ from uois_sam_ros.encoding.focus import find_region
 from uois_sam_ros.encoding.transform import working_grid
 from uois_sam_ros.errors import ConfigError, FrameError
 from uois_sam_ros.models.spec import TensorSpec
+from uois_sam_ros.replay.stage_metrics import score_prompts, score_selection
 from uois_sam_ros.ros.region import crop, uncrop
 from uois_sam_ros.ros.result import heatmap_on_image
 from uois_sam_ros.types import Frame, Grid, Intrinsics, Prompts
@@ -239,6 +240,18 @@ def test_results_lie_where_they_belong():
     outside = np.ones(PICTURE, bool)
     outside[region[1]:region[3], region[0]:region[2]] = False
     assert heat[outside].max() == 0
+
+
+def test_stage_metrics_look_at_the_same_part():
+    frame, truth, _ = far_table()
+    stages = Segmenter(preset("compact"), numpy_networks()).stages(frame)
+    grid = stages.features.grid
+    assert grid.region is not None
+    assert score_selection(stages.mask_set, grid, truth).oracle > 0.85
+    ignored = score_selection(stages.mask_set, grid, truth, truth == 1)
+    assert ignored.oracle > 0.85 and ignored.prompts < len(stages.prompts)
+    points = score_prompts(stages.prompts, grid, truth)
+    assert points.recall == 1 and points.precision > 0.9
 
 
 def test_area_limits_are_shares_of_the_picture():
