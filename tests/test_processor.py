@@ -153,7 +153,7 @@ def test_heatmap_from_the_device_path(pair):
     """The map comes to the host when somebody asks, and looks as the host path's."""
     pytest.importorskip("torch", reason="the device path needs torch")
     runtime = {"backend": "torch", "frame_path": "device", "torch_device": "cpu", "threads": 1}
-    small = {"encoding": {"short_side": 96, "long_side": 128}}
+    small = {"encoding": {"short_side": 96, "long_side": 128, "focus": "off"}}
     expected = Processor(SETTINGS, update(preset("compact"), small))(pair, with_heatmap=True).result.heatmap
     one = Processor(SETTINGS, update(preset("compact"), {**small, "runtime": runtime}))
     found = one(pair, with_heatmap=True).result.heatmap

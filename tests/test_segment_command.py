@@ -125,7 +125,7 @@ def test_ladder_command(pictures, tmp_path, capsys):
     result = tmp_path / "ladder.json"
     assert main(["ladder", str(pictures), "--json", str(result), "--max-frames", "2"]) == 0
     assert "+ HDNet" in json.loads(result.read_text())["rungs"]
-    assert "+ depth selection over geometry" in capsys.readouterr().out
+    assert "+ focus over geometry" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not os.environ.get("UOIS_REAL_RGBD"), reason="UOIS_REAL_RGBD names no folder of real frames")
