@@ -1,8 +1,7 @@
 """Where to look closer: the part of a picture that a first, coarse look found to hold objects.
 
 A camera over a table sees walls, floor and bare table, too. The working grid is spent on the part with objects: the
-same network, at the same cost, sees them larger. The part may be wider or higher than the picture; the grid takes its
-form and keeps its area (``transform.working_grid``).
+same network, at the same cost, sees them larger. The part has the form of the picture, so the grid keeps its size.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ FOREGROUND = 0.5
 STRAY = 0.002
 #: Regions begin and end on multiples of this share of a side: a camera's noise seldom moves them.
 STEP = 1 / 24
-#: A region with a larger share of the picture's area is not worth a cut.
-WORTH = 0.95
-#: A region is at most this much wider or higher than the picture's own form.
-STRETCH = 1.8
+#: A region with a larger share of a side is not worth a cut.
+WORTH = 23 / 24
 
 
 def find_region(foreground: np.ndarray, grid: Grid, config: EncodingConfig) -> Box | None:
@@ -38,11 +35,11 @@ def find_region(foreground: np.ndarray, grid: Grid, config: EncodingConfig) -> B
     if len(rows) == 0:
         return None
     spans = [_span(places, size) for places, size in zip((rows, cols), cells.shape)]
-    shares = [max(high - low + 2 * config.focus_margin, config.focus_least) for low, high in spans]
-    shares = [min(1.0, math.ceil(max(share, max(shares) / STRETCH) / STEP - 1e-6) * STEP) for share in shares]
-    if shares[0] * shares[1] > WORTH:
+    share = max(high - low for low, high in spans) + 2 * config.focus_margin
+    share = math.ceil(max(share, config.focus_least) / STEP - 1e-6) * STEP
+    if share > WORTH + 1e-6:
         return None
-    (y0, y1), (x0, x1) = (_side(*side) for side in zip(spans, shares, grid.native_hw))
+    (y0, y1), (x0, x1) = (_side(span, share, pixels) for span, pixels in zip(spans, grid.native_hw))
     return x0, y0, x1, y1
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 
@@ -29,15 +27,10 @@ def working_grid(native_hw: tuple[int, int], config: EncodingConfig, *, short_si
 
     Args:
         short_side: in place of the configured one; 0 = that one.
-        region: native xyxy box that the grid shows, on as many working pixels as the whole picture would get;
-            ``None`` = the whole picture.
+        region: native xyxy box that the grid shows, of about the picture's form; ``None`` = the whole picture.
     """
     height, width = native_hw
-    scale = min((short_side or config.short_side) / min(native_hw), config.long_side / max(native_hw))
-    if region is not None:
-        area = height * width
-        height, width = region[3] - region[1], region[2] - region[0]
-        scale = min(scale * math.sqrt(area / (height * width)), config.long_side / max(height, width))
+    scale = min((short_side or config.short_side) / min(height, width), config.long_side / max(height, width))
     resized = (max(1, round(height * scale)), max(1, round(width * scale)))
     multiple = config.multiple
     padded = tuple(-(-side // multiple) * multiple for side in resized)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from ..config import SegmenterConfig
-from ..encoding.focus import STRETCH
 from ..encoding.transform import working_grid
 
 #: The picture that engines are tuned for, (h, w); others within the profile run, too.
@@ -29,8 +27,7 @@ def profiles(config: SegmenterConfig, picture_hw: tuple[int, int] = USUAL_HW) ->
     """Return (min, opt, max) of the dimension letters of ``models/spec.py``: prompts M and the working grid h x w."""
     batch, step = config.decoding.batch, config.encoding.multiple
     usual = working_grid(picture_hw, config.encoding).padded_hw
-    narrowest = config.encoding.short_side / (math.sqrt(STRETCH) if config.encoding.focus == "auto" else 1)
-    least = max(step, int(min(LEAST_SIDE, narrowest) // step * step))
+    least = -(-min(LEAST_SIDE, config.encoding.short_side) // step) * step
     most = -(-config.encoding.long_side // step) * step
     return {"M": (1, min(USUAL_PROMPTS, batch), batch),
             "h": (min(least, usual[0]), usual[0], max(most, usual[0])),
