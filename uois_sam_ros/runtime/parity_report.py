@@ -17,7 +17,7 @@ class Gate:
     Attributes:
         mask_iou: least mean IoU of the thresholded masks, at the reference's prompts.
         score_error: largest mean difference of the final scores.
-        instance_f: least overlap F of the label image against the reference's.
+        instance_f: least mean overlap F of the label images against the reference's.
     """
 
     mask_iou: float
