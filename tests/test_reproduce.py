@@ -56,7 +56,8 @@ def test_table4(tmp_path, capsys):
         pytest.skip("engines/manifest.json is not there: no trained model to run")
     roots = {"ocid": write_ocid(tmp_path / "o")}
     config = tmp_path / "plain.yaml"
-    config.write_text("prompting: {grid_side: 4}\nselection: {plane_veto: false, min_size_m: 0, max_size_m: 10}\n")
+    config.write_text("encoding: {focus: 'off'}\nprompting: {grid_side: 4}\n"
+                      "selection: {plane_veto: false, min_size_m: 0, max_size_m: 10}\n")
     assert reproduce(tmp_path, "table4", "--config", str(config), "--frames", "3", roots=roots) == 0
     shown = capsys.readouterr().out
     rows = re.findall(r"^(\S.*?)  +3 +(\d+\.\d)", shown, re.M)

@@ -61,7 +61,8 @@ class Encoder:
         native_hw = frame.height, frame.width
         region = None
         if self._scouts:
-            coarse = working_grid(native_hw, self.config, short_side=min(self.config.focus_side, self.config.short_side))
+            side = min(self.config.focus_side, self.config.short_side)
+            coarse = working_grid(native_hw, self.config, short_side=side)
             seen = self._look(frame, coarse, self._scouts)
             foreground = seen[self.config.focus_map]
             region = find_region(foreground.reshape(foreground.shape[-2:]), coarse, self.config)

@@ -61,7 +61,7 @@ def collect_tokens(model: CompactModel, folders: Sequence[str], views: int, samp
         seen += 1
         clicks = len(row.view)
         if kept is None:  # in one piece: kept one by one, small tensors hold the memory of large ones between them
-            kept = TokenSet(*(torch.empty(views * clicks, *value.shape[1:], dtype=value.dtype) for value in _parts(row)))
+            kept = TokenSet(*(torch.empty(views * clicks, *part.shape[1:], dtype=part.dtype) for part in _parts(row)))
         for whole, part in zip(_parts(kept), _parts(row)):
             whole[number * clicks:(number + 1) * clicks] = part
     return kept
