@@ -191,6 +191,11 @@ def test_networks_of_one_size_refuse():
     config = EncodingConfig(encoders=("tiny_encoder",), short_side=128, long_side=128)
     with pytest.raises(ConfigError, match="encoding.focus: expected off, because tiny_encoder does not look at parts"):
         Encoder(config, [Sam()])
+    both = replace(config, encoders=("tiny_encoder", "second"))
+    second = Sam()
+    second.spec = replace(Sam.spec, name="second", outputs=(TensorSpec("more", (1, 1, "h/2", "w/2")),))
+    with pytest.raises(ConfigError, match="because second does not look at parts"):
+        Encoder(both, [Spotter(), second])
     for name in ("paper", "paper-b", "shared", "paper-tiny"):
         assert preset(name).encoding.focus == "off"
 

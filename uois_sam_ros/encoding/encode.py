@@ -30,7 +30,7 @@ class Encoder:
     Raises:
         ModelError: a model is not the one that the config names, a head reads what no earlier model makes, or two
             models share an output name.
-        ConfigError: the working grid or its padding does not fit an encoder.
+        ConfigError: the working grid or its padding does not fit an encoder, or one of them cannot look at parts.
     """
 
     def __init__(self, config: EncodingConfig, models: Sequence[Model]) -> None:
@@ -116,12 +116,11 @@ def _scouts(models: Sequence[Model], config: EncodingConfig) -> tuple[Model, ...
     makes = [config.focus_map in model.spec.output_names for model in models]
     if not any(makes):
         return ()
-    scouts = tuple(models[:makes.index(True) + 1])
-    fixed = [model.spec.name for model in scouts if not INPUT_KINDS[model.spec.input_kind].any_grid]
+    fixed = [model.spec.name for model in models if not INPUT_KINDS[model.spec.input_kind].any_grid]
     if fixed:
         raise ConfigError(f"encoding.focus: expected off, because {fixed[0]} does not look at parts of a picture, got "
                           f"{config.focus}")
-    return scouts
+    return tuple(models[:makes.index(True) + 1])
 
 
 def _check_model(model: Model, config: EncodingConfig, made: Mapping[str, str]) -> None:
