@@ -1,7 +1,7 @@
 """Where to look closer: the part of a picture that a first, coarse look found to hold objects.
 
 A camera over a table sees walls, floor and bare table, too. The working grid is spent on the part with objects: the
-same network, at the same cost, sees them larger. The part has the form of the picture, so the grid keeps its size.
+same network sees them larger, for the cost of the coarse look. The part has the form of the picture, so the grid keeps its size.
 """
 
 from __future__ import annotations
