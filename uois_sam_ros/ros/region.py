@@ -36,9 +36,8 @@ def crop(frame: Frame, roi: Roi) -> Frame:
 
 def uncrop(instances: Instances, roi: Roi, native_hw: tuple[int, int]) -> Instances:
     """Return the instances of a cropped frame in coordinates of the whole picture."""
-    x0, y0, x1, y1 = roi
-    label = np.zeros(native_hw, dtype=instances.label.dtype)
-    label[y0:y1, x0:x1] = instances.label
+    x0, y0, _, _ = roi
+    label = uncrop_map(instances.label, roi, native_hw)
     items = tuple(
         replace(item, centroid_px=(item.centroid_px[0] + x0, item.centroid_px[1] + y0),
                 box_xyxy=(item.box_xyxy[0] + x0, item.box_xyxy[1] + y0, item.box_xyxy[2] + x0, item.box_xyxy[3] + y0))
@@ -47,7 +46,7 @@ def uncrop(instances: Instances, roi: Roi, native_hw: tuple[int, int]) -> Instan
 
 
 def uncrop_map(values: np.ndarray, roi: Roi, native_hw: tuple[int, int]) -> np.ndarray:
-    """Return a map float32[y1 - y0, x1 - x0] inside zeros of the whole picture's size."""
+    """Return a map or label image [y1 - y0, x1 - x0] inside zeros of the whole picture's size."""
     x0, y0, x1, y1 = roi
     whole = np.zeros(native_hw, dtype=values.dtype)
     whole[y0:y1, x0:x1] = values
